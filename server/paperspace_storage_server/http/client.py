@@ -1,0 +1,156 @@
+"""Sending a request and getting its answer, within a budget: key, tries, pauses, and what each try may have done."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from pydantic import SecretStr
+
+from paperspace_storage_server.http.budget import Budget
+from paperspace_storage_server.http.retry import RetryPolicy, retry_after_seconds
+from paperspace_storage_server.wire.messages import Answer, Request
+from paperspace_storage_tools.errors import NoKey, TimedOut
+
+if TYPE_CHECKING:
+    import httpx
+
+    from paperspace_storage_server.http.trouble import Trouble
+
+logger = logging.getLogger(__name__)
+
+LONGEST_TRY = 20.0  # seconds; a try that hangs must leave time for another
+SHARE_OF_A_TRY = 0.4  # of the whole budget, for a request that may be repeated
+SHARE_OF_A_POST = 0.8  # a POST is not repeated; the rest is for looking whether it acted
+LARGEST_ANSWER = 32 * 1024 * 1024  # bytes
+
+Sleep = Callable[[float], Awaitable[None]]
+OpenPool = Callable[[], "httpx.AsyncClient"]
+
+
+class Http:
+    """The API's base URL, the key, and one connection pool, opened with the first request."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: SecretStr | None,
+        open_pool: OpenPool,
+        *,
+        policy: RetryPolicy | None = None,
+        user_agent: str = "paperspace-storage-mcp",
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._key = key
+        self._open_pool = open_pool
+        self._policy = policy or RetryPolicy()
+        self._user_agent = user_agent
+        self._sleep = sleep
+        self._pool: httpx.AsyncClient | None = None
+
+    def warm_up(self) -> None:
+        """Import and open what the first request needs."""
+        if self._pool is None:
+            self._pool = self._open_pool()
+
+    async def aclose(self) -> None:
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            await pool.aclose()
+
+    async def send(self, request: Request, budget: Budget) -> Answer:
+        """The API's answer, whatever its status, after as many tries as `retry.py` allows.
+
+        Raises:
+            NoKey: nothing is sent.
+            TimedOut, Unreachable, Malformed: no usable answer; `changed` is "unknown" where a write may have acted.
+        """
+        if self._key is None:
+            raise NoKey
+        write = request.method != "GET"
+        attempt, doubt = 0, False
+        while True:
+            attempt += 1
+            if budget.left() <= 0:
+                raise TimedOut(budget.spent(), attempt - 1, "unknown" if doubt and write else "nothing")
+            outcome = await self._try(request, self._key, budget)
+            if isinstance(outcome, Answer):
+                status, retry_after, sent = outcome.status, outcome.retry_after, outcome.status >= 500
+            else:
+                status, retry_after, sent = None, None, outcome.sent
+            pause = None
+            if isinstance(outcome, Answer) or not outcome.lasting:
+                pause = self._policy.pause(
+                    request.method,
+                    attempt,
+                    status=status,
+                    retry_after=retry_after,
+                    sent=sent,
+                    left=budget.left(),
+                )
+            if pause is None:
+                if isinstance(outcome, Answer):
+                    return outcome if attempt == 1 else _after_tries(outcome, attempt, doubt)
+                raise outcome.failure(seconds=budget.spent(), tries=attempt, doubt=write and (doubt or sent))
+            doubt = doubt or sent
+            logger.info("%s %s: repeated in %.2f s (try %d)", request.method, request.path, pause, attempt + 1)
+            await self._sleep(pause)
+
+    async def _try(self, request: Request, key: SecretStr, budget: Budget) -> Answer | Trouble:
+        self.warm_up()
+        pool = self._pool
+        assert pool is not None
+        share = SHARE_OF_A_POST if request.method == "POST" else SHARE_OF_A_TRY
+        limit = min(budget.left(), budget.seconds * share)
+        if request.method != "POST":
+            limit = min(limit, LONGEST_TRY)
+        url = self._base_url + request.path
+        if request.query:
+            url += "?" + urlencode(request.query)
+        headers = {
+            "Authorization": f"Bearer {key.get_secret_value()}",
+            "Accept": "application/json",
+            "User-Agent": self._user_agent,
+        }
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            async with asyncio.timeout(limit):
+                async with pool.stream(request.method, url, headers=headers, content=request.body) as response:
+                    body = await _read(response)
+                    return Answer(
+                        response.status_code,
+                        response.headers.get("content-type", ""),
+                        body,
+                        retry_after=retry_after_seconds(response.headers.get("retry-after")),
+                    )
+        except Exception as error:  # whatever a transport raises is a failed try; cancellation is none of these
+            from paperspace_storage_server.http.trouble import trouble_of
+
+            trouble = trouble_of(error)
+            logger.info("%s %s: %s (%s)", request.method, request.path, trouble.what, type(error).__name__)
+            return trouble
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The whole body, up to a bound."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > LARGEST_ANSWER:
+            from paperspace_storage_server.http.trouble import TooLarge
+
+            raise TooLarge
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _after_tries(answer: Answer, tries: int, doubt: bool) -> Answer:
+    return Answer(
+        answer.status, answer.content_type, answer.body, retry_after=answer.retry_after, tries=tries, doubt=doubt
+    )

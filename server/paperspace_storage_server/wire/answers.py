@@ -1,0 +1,134 @@
+"""Reading answers: what both dialects share. A status, a content type and a body become a value or a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from paperspace_storage_server.wire.messages import Answer
+from paperspace_storage_tools.errors import Failure, Kind, Malformed, RateLimited, Refused, ServerTrouble, Unsupported
+from paperspace_storage_tools.text import clean
+
+T = TypeVar("T")
+
+_LONGEST_MESSAGE = 300  # characters of an API's message that are kept
+_MOST_ISSUES = 5
+
+
+class _Issue(BaseModel):
+    message: str = ""
+
+
+class ErrorBody(BaseModel):
+    """The body of every failure in production (schema Error); the published specification names none."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    code: str
+    message: str
+    issues: list[_Issue] | None = None
+
+
+def read(answer: Answer, adapter: TypeAdapter[T], *, kind: Kind, id: str | None = None, statuses: tuple[int, ...]) -> T:
+    """The value in a successful answer.
+
+    Raises:
+        Refused, RateLimited, ServerTrouble: by status.
+        Malformed: HTML, broken JSON, another shape, an error body under a 2xx, or a status nobody promised.
+    """
+    expect(answer, kind=kind, id=id, statuses=statuses)
+    if looks_like_html(answer):
+        raise Malformed("it is a web page, not JSON")
+    try:
+        return adapter.validate_json(answer.body)
+    except ValidationError as error:
+        raise _malformed(answer, error) from None
+    except ValueError:
+        raise Malformed("it is not JSON") from None
+
+
+def expect(answer: Answer, *, kind: Kind, id: str | None = None, statuses: tuple[int, ...]) -> None:
+    """Raise unless the status is one of those the dialect promises."""
+    status = answer.status
+    if status in statuses:
+        return
+    raise failure_of(answer, kind=kind, id=id)
+
+
+def expect_done(answer: Answer, *, kind: Kind, id: str | None, statuses: tuple[int, ...]) -> None:
+    """As `expect`, for answers without a promised body: an error body, HTML or rubbish is no success all the same."""
+    expect(answer, kind=kind, id=id, statuses=statuses)
+    if not answer.body.strip():
+        return
+    if looks_like_html(answer):
+        raise Malformed("it is a web page, not JSON")
+    said = error_body(answer.body)
+    if said is not None:
+        raise Malformed(f'status {answer.status} with an error body ("{clean(said.message)[:_LONGEST_MESSAGE]}")')
+    try:
+        from_json(answer.body)
+    except ValueError:
+        raise Malformed("it is cut off or not JSON") from None
+
+
+def failure_of(answer: Answer, *, kind: Kind, id: str | None) -> Failure:
+    """The failure that an answer with an unwanted status is."""
+    status = answer.status
+    said = None if looks_like_html(answer) else error_body(answer.body)
+    message = clean(said.message)[:_LONGEST_MESSAGE] if said else None
+    if status == 429:
+        return RateLimited(answer.retry_after, answer.tries)
+    if 400 <= status < 500:
+        issues = [clean(one.message)[:_LONGEST_MESSAGE] for one in (said.issues or [])[:_MOST_ISSUES]] if said else []
+        code = clean(said.code)[:40] if said else None
+        return Refused(status, code, message, kind, id, [text for text in issues if text])
+    if status >= 500:
+        return ServerTrouble(status, message, answer.tries)
+    return Malformed(f"status {status} was not expected")
+
+
+def error_body(body: bytes) -> ErrorBody | None:
+    try:
+        return ErrorBody.model_validate_json(body)
+    except ValueError:
+        return None
+
+
+def looks_like_html(answer: Answer) -> bool:
+    return "html" in answer.content_type or answer.body.lstrip()[:1] == b"<"
+
+
+def _malformed(answer: Answer, error: ValidationError) -> Malformed:
+    """What is wrong with a body that does not fit, without a word of the body itself."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return Malformed("it is cut off or not JSON" if answer.body.strip() else "it is empty")
+    said = error_body(answer.body)
+    if said is not None:
+        quotation = clean(said.message)[:_LONGEST_MESSAGE]
+        return Malformed(f'status {answer.status} with an error body ("{quotation}")')
+    # Numbers are positions; names are field names of our models, or of none: nothing of the answer's text.
+    where = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part.isidentifier())[:80]
+    return Malformed(f"{where or 'the whole'} is not of the promised shape")
+
+
+def page_locally(
+    items: list[T], *, after: str | None, limit: int | None, id_of: Callable[[T], str]
+) -> tuple[list[T], str | None]:
+    """A page cut out of a whole list, and the cursor of the next one: the last item's id.
+
+    Raises:
+        Unsupported: the cursor's item is gone, so that nobody can say where to go on.
+    """
+    if after is not None:
+        places = [index for index, item in enumerate(items) if id_of(item) == after]
+        if not places:
+            raise Unsupported("The item that `after` names is no longer in the list: list again without `after`.")
+        items = items[places[0] + 1 :]
+    if limit is None or len(items) <= limit:
+        return items, None
+    items = items[:limit]
+    return items, id_of(items[-1])

@@ -1,0 +1,361 @@
+"""The dialect production answers (`live.openapi.yaml`): pages, `{data, event}`, `networkId`, `s3Config`, events."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
+from pydantic.alias_generators import to_camel
+from pydantic_core import to_json
+
+from paperspace_storage_server.wire.answers import expect_done, read
+from paperspace_storage_server.wire.messages import (
+    Answer,
+    Decoded,
+    Dialect,
+    Method,
+    Operation,
+    Request,
+    path_of,
+    query_of,
+)
+from paperspace_storage_tools.errors import Kind, Unsupported
+from paperspace_storage_tools.models import (
+    Instant,
+    MachineEvent,
+    Page,
+    SharedDrive,
+    Snapshot,
+    StorageProvider,
+    StorageUtilization,
+    Whole,
+)
+from paperspace_storage_tools.ports import (
+    DriveChange,
+    DriveQuery,
+    NewDrive,
+    NewProvider,
+    NewSnapshot,
+    Query,
+    SnapshotChange,
+    SnapshotQuery,
+)
+
+WireT = TypeVar("WireT")
+ResultT = TypeVar("ResultT")
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", hide_input_in_errors=True)
+
+
+class _Page(_Wire, Generic[WireT]):
+    has_more: bool
+    next_page: str | None = None
+    items: list[WireT]
+
+
+class _Drive(_Wire):
+    id: str
+    name: str | None = None
+    size: Whole | None = None
+    region: str | None = None
+    network_id: str | None = None
+    mount_point: str | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    dt_created: Instant | None = None
+    dt_deleted: Instant | None = None
+
+    def decoded(self) -> Decoded[SharedDrive]:
+        drive = SharedDrive.model_construct(
+            id=self.id,
+            name=self.name,
+            size=self.size,
+            region=self.region,
+            private_network_id=self.network_id,
+            mount_point=self.mount_point,
+            username=self.username,
+            dt_created=self.dt_created,
+            dt_deleted=self.dt_deleted,
+        )
+        return Decoded(drive, _given(self.password))
+
+
+class _S3Config(_Wire):
+    access_key: SecretStr | None = None
+    secret_access_key: SecretStr | None = None
+    bucket: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    retain_data: bool | None = None
+    signature_version: str | None = None
+
+
+class _Provider(_Wire):
+    id: str
+    name: str | None = None
+    is_managed: bool | None = None
+    is_team_default: bool | None = None
+    s3_config: _S3Config | None = None
+
+    def decoded(self) -> Decoded[StorageProvider]:
+        s3 = self.s3_config or _S3Config()
+        provider = StorageProvider.model_construct(
+            id=self.id,
+            name=self.name,
+            type="s3" if self.s3_config is not None else None,
+            bucket=s3.bucket,
+            region=s3.region,
+            endpoint=s3.endpoint,
+            is_managed=self.is_managed,
+            is_team_default=self.is_team_default,
+            retain_data=s3.retain_data,
+            signature_version=s3.signature_version,
+        )
+        return Decoded(provider, _given(s3.access_key, s3.secret_access_key))
+
+
+class _SnapshotWithEvent(_Wire):
+    data: Snapshot
+    event: MachineEvent | None = None
+
+
+class _Id(_Wire):
+    id: str
+
+
+_Bytes = Field(ge=0)
+
+
+class _Utilization(_Wire):
+    """Bytes as decimal strings: pydantic turns a decimal string into the integer, and nothing else into one."""
+
+    dataset_usage: int = _Bytes
+    model_usage: int = _Bytes
+    notebook_workspace_usage: int = _Bytes
+    shared_storage_usage: int = _Bytes
+    total_usage: int = _Bytes
+    total_free_storage: int = _Bytes
+    remaining_free_storage: int = _Bytes
+    team_id: str | None = Field(default=None, validation_alias=AliasChoices("teamId"))
+
+
+_DRIVE = TypeAdapter(_Drive)
+_DRIVES = TypeAdapter(_Page[_Drive])
+_SNAPSHOT = TypeAdapter(Snapshot)
+_SNAPSHOTS = TypeAdapter(_Page[Snapshot])
+_WITH_EVENT = TypeAdapter(_SnapshotWithEvent)
+_EVENT = TypeAdapter(MachineEvent)
+_PROVIDER = TypeAdapter(_Provider)
+_PROVIDERS = TypeAdapter(_Page[_Provider])
+_ID = TypeAdapter(_Id)
+_UTILIZATION = TypeAdapter(_Utilization)
+
+
+class Live:
+    """Production's dialect as a codec."""
+
+    dialect: Dialect = "live"
+    makes_safety_snapshots = True
+    keeps_hidden_provider_fields = False
+
+    # --- shared drives
+
+    def list_drives(self, query: DriveQuery) -> Operation[Page[SharedDrive]]:
+        pairs = query_of({**_paging(query), "name": query.name, "region": query.region})
+
+        def decode(answer: Answer) -> Decoded[Page[SharedDrive]]:
+            page = read(answer, _DRIVES, kind="shared drive", statuses=(200,))
+            return _page([item.decoded() for item in page.items], page.has_more, page.next_page)
+
+        return Operation(Request("GET", "/shared-drives", pairs), decode)
+
+    def create_drive(self, new: NewDrive) -> Operation[SharedDrive]:
+        body = to_json({"name": new.name, "networkId": new.private_network_id, "region": new.region, "size": new.size})
+        return _drive("POST", "/shared-drives", None, body)
+
+    def get_drive(self, id: str) -> Operation[SharedDrive]:
+        return _drive("GET", path_of("shared-drives", id), id)
+
+    def update_drive(self, id: str, change: DriveChange) -> Operation[SharedDrive]:
+        if change.size is not None:
+            raise Unsupported("This API (production) cannot change a drive's size, only its name: leave size out.")
+        return _drive("PUT", path_of("shared-drives", id), id, to_json({"name": change.name}))
+
+    def delete_drive(self, id: str) -> Operation[None]:
+        return _gone(path_of("shared-drives", id), "shared drive", id)
+
+    # --- snapshots
+
+    def list_snapshots(self, query: SnapshotQuery) -> Operation[Page[Snapshot]]:
+        pairs = query_of({"machineId": query.machine_id, **_paging(query)})
+
+        def decode(answer: Answer) -> Decoded[Page[Snapshot]]:
+            page = read(answer, _SNAPSHOTS, kind="snapshot", statuses=(200,))
+            return _page([Decoded(item) for item in page.items], page.has_more, page.next_page)
+
+        return Operation(Request("GET", "/snapshots", pairs), decode)
+
+    def create_snapshot(self, new: NewSnapshot) -> Operation[Snapshot]:
+        _refuse_note(new.note)
+
+        def decode(answer: Answer) -> Decoded[Snapshot]:
+            both = read(answer, _WITH_EVENT, kind="snapshot", statuses=(200, 201))
+            return Decoded(both.data.model_copy(update={"event": both.event}))
+
+        body = to_json({"machineId": new.machine_id, "name": new.name})
+        return Operation(Request("POST", "/snapshots", body=body), decode)
+
+    def get_snapshot(self, id: str) -> Operation[Snapshot]:
+        return _snapshot("GET", path_of("snapshots", id), id)
+
+    def update_snapshot(self, id: str, change: SnapshotChange) -> Operation[Snapshot]:
+        _refuse_note(change.note)
+        return _snapshot("PUT", path_of("snapshots", id), id, to_json({"name": change.name}))
+
+    def delete_snapshot(self, id: str) -> Operation[MachineEvent | None]:
+        return _with_event(Request("DELETE", path_of("snapshots", id)), id)
+
+    def restore_snapshot(self, id: str, safety_snapshot: bool) -> Operation[MachineEvent | None]:
+        body = to_json({"createSnapshotBeforeRestore": safety_snapshot})
+        return _with_event(Request("POST", path_of("snapshots", id, "restore"), body=body), id)
+
+    # --- storage providers
+
+    def list_providers(self, query: Query) -> Operation[Page[StorageProvider]]:
+        def decode(answer: Answer) -> Decoded[Page[StorageProvider]]:
+            page = read(answer, _PROVIDERS, kind="storage provider", statuses=(200,))
+            return _page([item.decoded() for item in page.items], page.has_more, page.next_page)
+
+        return Operation(Request("GET", "/storage-providers", query_of(_paging(query))), decode)
+
+    def create_provider(self, new: NewProvider) -> Operation[StorageProvider]:
+        body: dict[str, object] = {"name": new.name, "storageProviderType": "s3", "s3Config": _s3_config(new, None)}
+        if new.is_team_default is not None:
+            body["isTeamDefault"] = new.is_team_default
+        return _provider("POST", "/storage-providers", None, to_json(body))
+
+    def get_provider(self, id: str) -> Operation[StorageProvider]:
+        return _provider("GET", path_of("storage-providers", id), id)
+
+    def update_provider(self, id: str, new: NewProvider, present: StorageProvider | None) -> Operation[StorageProvider]:
+        """A PUT replaces everything, so what the tool has no argument for is taken over from `present`."""
+        default = new.is_team_default
+        if default is None:
+            default = bool(present and present.is_team_default)
+        body = {"name": new.name, "isTeamDefault": default, "s3Config": _s3_config(new, present)}
+        return _provider("PUT", path_of("storage-providers", id), id, to_json(body))
+
+    def delete_provider(self, id: str) -> Operation[None]:
+        return _gone(path_of("storage-providers", id), "storage provider", id)
+
+    # --- the rest
+
+    def utilization(self) -> Operation[StorageUtilization]:
+        def decode(answer: Answer) -> Decoded[StorageUtilization]:
+            usage = read(answer, _UTILIZATION, kind="utilization", statuses=(200,))
+            return Decoded(
+                StorageUtilization(
+                    team_id=usage.team_id,
+                    datasets=usage.dataset_usage,
+                    models=usage.model_usage,
+                    notebooks=usage.notebook_workspace_usage,
+                    shared_storage=usage.shared_storage_usage,
+                    total=usage.total_usage,
+                    free_total=usage.total_free_storage,
+                    free_remaining=usage.remaining_free_storage,
+                )
+            )
+
+        return Operation(Request("GET", path_of("storage-providers", "utilization")), decode)
+
+    def get_event(self, id: str) -> Operation[MachineEvent]:
+        def decode(answer: Answer) -> Decoded[MachineEvent]:
+            return Decoded(read(answer, _EVENT, kind="machine event", id=id, statuses=(200,)))
+
+        return Operation(Request("GET", path_of("machine-events", id)), decode)
+
+
+def _drive(method: Method, path: str, id: str | None, body: bytes | None = None) -> Operation[SharedDrive]:
+    def decode(answer: Answer) -> Decoded[SharedDrive]:
+        return read(answer, _DRIVE, kind="shared drive", id=id, statuses=(200, 201)).decoded()
+
+    return Operation(Request(method, path, body=body), decode)
+
+
+def _snapshot(method: Method, path: str, id: str, body: bytes | None = None) -> Operation[Snapshot]:
+    def decode(answer: Answer) -> Decoded[Snapshot]:
+        return Decoded(read(answer, _SNAPSHOT, kind="snapshot", id=id, statuses=(200,)))
+
+    return Operation(Request(method, path, body=body), decode)
+
+
+def _provider(method: Method, path: str, id: str | None, body: bytes | None = None) -> Operation[StorageProvider]:
+    def decode(answer: Answer) -> Decoded[StorageProvider]:
+        return read(answer, _PROVIDER, kind="storage provider", id=id, statuses=(200, 201)).decoded()
+
+    return Operation(Request(method, path, body=body), decode)
+
+
+def _with_event(request: Request, id: str) -> Operation[MachineEvent | None]:
+    def decode(answer: Answer) -> Decoded[MachineEvent | None]:
+        return Decoded(read(answer, _WITH_EVENT, kind="snapshot", id=id, statuses=(200, 201, 202)).event)
+
+    return Operation(request, decode)
+
+
+def _gone(path: str, kind: Kind, id: str) -> Operation[None]:
+    def decode(answer: Answer) -> Decoded[None]:
+        if answer.status == 204 or not answer.body.strip():
+            expect_done(answer, kind=kind, id=id, statuses=(200, 202, 204))
+        else:
+            read(answer, _ID, kind=kind, id=id, statuses=(200, 202))
+        return Decoded(None)
+
+    return Operation(Request("DELETE", path), decode)
+
+
+def _page(items: list[Decoded[ResultT]], has_more: bool, next_page: str | None) -> Decoded[Page[ResultT]]:
+    more = has_more and next_page is not None
+    page = Page[ResultT].model_construct(
+        items=[item.value for item in items], has_more=more, next_page=next_page if more else None
+    )
+    return Decoded(page, tuple(secret for item in items for secret in item.secrets))
+
+
+def _paging(query: Query) -> dict[str, str | int | None]:
+    return {"after": query.after, "limit": query.limit, "orderBy": query.order_by, "order": query.order}
+
+
+def _given(*secrets: SecretStr | None) -> tuple[SecretStr, ...]:
+    return tuple(secret for secret in secrets if secret is not None)
+
+
+def _refuse_note(note: str | None) -> None:
+    if note is not None:
+        raise Unsupported("This API (production) keeps no notes on snapshots: leave note out, or say it in the name.")
+
+
+def _s3_config(new: NewProvider, present: StorageProvider | None) -> dict[str, object]:
+    if new.type != "s3":
+        raise Unsupported(f"This API (production) takes S3 and S3-compatible providers only, not {new.type}.")
+    if new.bucket is None:
+        raise Unsupported("This API (production) needs the bucket of a storage provider: give bucket.")
+    if new.credentials is None:
+        raise Unsupported(
+            "This API (production) takes a storage provider only whole, keys included: give credentialProfile, "
+            "a profile the operator has configured (a wrong name is answered with those that exist)."
+        )
+    config: dict[str, object] = {
+        "accessKey": new.credentials.access_key.get_secret_value(),
+        "bucket": new.bucket,
+        "secretAccessKey": new.credentials.secret_key.get_secret_value(),
+    }
+    optional = {
+        "endpoint": new.endpoint,
+        "region": new.region,
+        "retainData": present.retain_data if present else None,
+        "signatureVersion": present.signature_version if present else None,
+    }
+    return {**config, **{name: value for name, value in optional.items() if value is not None}}

@@ -1,0 +1,131 @@
+"""What goes out and what comes in, and the protocol that both codecs follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from paperspace_storage_tools.models import (
+    MachineEvent,
+    Page,
+    SharedDrive,
+    Snapshot,
+    StorageProvider,
+    StorageUtilization,
+)
+from paperspace_storage_tools.ports import (
+    DriveChange,
+    DriveQuery,
+    NewDrive,
+    NewProvider,
+    NewSnapshot,
+    Query,
+    SnapshotChange,
+    SnapshotQuery,
+)
+
+Dialect: TypeAlias = Literal["published", "live"]
+Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request below the API's base URL. `path` is percent-encoded; `body` may hold secrets: no repr of it."""
+
+    method: Method
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, as it came. The body may hold secrets: no repr of it.
+
+    `tries` counts the requests it took; `doubt` says that an earlier one of them may have acted, its answer lost.
+    """
+
+    status: int
+    content_type: str
+    body: bytes = field(repr=False)
+    retry_after: float | None = None
+    tries: int = 1
+    doubt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded(Generic[T]):
+    """What an answer says, and the secrets that came with it, so that they can be masked elsewhere."""
+
+    value: T
+    secrets: tuple[SecretStr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """A request, and how to read its answer. `decode` raises an `errors.Failure` for what is no success."""
+
+    request: Request
+    decode: Callable[[Answer], Decoded[T]]
+
+
+def path_of(*segments: str) -> str:
+    """A path of which every segment is one segment, whatever is in it.
+
+    Raises:
+        ValueError: for an empty or dot segment, which no quoting can make safe (RFC 3986, 5.2.4).
+    """
+    if any(segment in ("", ".", "..") for segment in segments):
+        raise ValueError("not a path segment")
+    return "/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
+def query_of(values: Mapping[str, str | int | None]) -> tuple[tuple[str, str], ...]:
+    """The query's pairs, in the given order, without the absent ones."""
+    return tuple((name, str(value)) for name, value in values.items() if value is not None)
+
+
+class Codec(Protocol):
+    """One dialect. Every method is pure and raises `Unsupported` for what the dialect cannot express."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    @property
+    def makes_safety_snapshots(self) -> bool:
+        """Whether a restore request can ask the API for a safety snapshot."""
+        ...
+
+    @property
+    def keeps_hidden_provider_fields(self) -> bool:
+        """Whether a provider's PUT leaves alone what it does not name; otherwise `present` must be given."""
+        ...
+
+    def list_drives(self, query: DriveQuery) -> Operation[Page[SharedDrive]]: ...
+    def create_drive(self, new: NewDrive) -> Operation[SharedDrive]: ...
+    def get_drive(self, id: str) -> Operation[SharedDrive]: ...
+    def update_drive(self, id: str, change: DriveChange) -> Operation[SharedDrive]: ...
+    def delete_drive(self, id: str) -> Operation[None]: ...
+
+    def list_snapshots(self, query: SnapshotQuery) -> Operation[Page[Snapshot]]: ...
+    def create_snapshot(self, new: NewSnapshot) -> Operation[Snapshot]: ...
+    def get_snapshot(self, id: str) -> Operation[Snapshot]: ...
+    def update_snapshot(self, id: str, change: SnapshotChange) -> Operation[Snapshot]: ...
+    def delete_snapshot(self, id: str) -> Operation[MachineEvent | None]: ...
+    def restore_snapshot(self, id: str, safety_snapshot: bool) -> Operation[MachineEvent | None]: ...
+
+    def list_providers(self, query: Query) -> Operation[Page[StorageProvider]]: ...
+    def create_provider(self, new: NewProvider) -> Operation[StorageProvider]: ...
+    def get_provider(self, id: str) -> Operation[StorageProvider]: ...
+    def update_provider(
+        self, id: str, new: NewProvider, present: StorageProvider | None
+    ) -> Operation[StorageProvider]: ...
+    def delete_provider(self, id: str) -> Operation[None]: ...
+
+    def utilization(self) -> Operation[StorageUtilization]: ...
+    def get_event(self, id: str) -> Operation[MachineEvent]: ...

@@ -1,0 +1,40 @@
+"""Which dialect an answer is in, told by its shape alone."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from pydantic_core import from_json
+
+from paperspace_storage_server.wire.messages import Answer, Dialect, Request
+
+PROBE: Final = Request("GET", "/snapshots", (("limit", "1"),))
+"""The harmless question: both dialects take it, it has no side effect, its answer holds no secret, and even an
+empty list tells the dialects apart (an array, or an object with items)."""
+
+_LIVE_ONLY = frozenset(
+    {"networkId", "mountPoint", "password", "isAutoSnapshot", "s3Config", "datasetUsage", "data", "event", "hasMore"}
+)
+_PUBLISHED_ONLY = frozenset({"privateNetworkId", "note", "storageSize", "type", "datasets", "sharedStorage"})
+
+
+def recognise(answer: Answer) -> Dialect | None:
+    """The dialect of a successful answer, or None where its shape does not tell."""
+    if not 200 <= answer.status < 300:
+        return None
+    by_status: Dialect | None = "published" if answer.status in (201, 204) else None  # production answers 200 only
+    if not answer.body.strip():
+        return by_status
+    try:
+        value: object = from_json(answer.body)
+    except ValueError:
+        return None
+    if isinstance(value, list):
+        return "published"
+    if not isinstance(value, dict):
+        return None
+    fields = cast("dict[str, object]", value).keys()
+    live, published = bool(fields & _LIVE_ONLY), bool(fields & _PUBLISHED_ONLY)
+    if live == published:
+        return by_status
+    return "live" if live else "published"

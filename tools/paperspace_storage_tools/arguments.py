@@ -1,0 +1,102 @@
+"""The words arguments are made of: identifiers, names, cursors, sizes. Knows no tool and no API.
+
+Every argument is validated by pydantic before a tool runs. The schema a model reads is written by
+`schema.py` from these same types, so what is promised and what is checked are one thing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import unquote
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic.alias_generators import to_camel
+
+from paperspace_storage_tools.text import has_forbidden
+
+_DOTS = frozenset({".", ".."})
+_DECODINGS = 4  # %25252e and deeper: nobody's id
+
+
+def check_identifier(value: str) -> str:
+    """An id is one path segment: no separators, no dot segments (encoded ones included), nothing invisible.
+
+    Raises:
+        ValueError: with a sentence that does not repeat the value.
+    """
+    if has_forbidden(value) or value != value.strip():
+        raise ValueError("an id without spaces around it, control or invisible characters")
+    decoded = value
+    for _ in range(_DECODINGS):
+        if "/" in decoded or "\\" in decoded or decoded in _DOTS:
+            raise ValueError("an id as a list tool gives it: one path segment, no slashes, not . or ..")
+        decoded, previous = unquote(decoded), decoded
+        if decoded == previous:
+            return value
+    raise ValueError("an id as a list tool gives it, not percent-encoded")
+
+
+def check_name(value: str) -> str:
+    """A name that a person sees as it is: no control, bidirectional, zero-width or tag characters."""
+    if has_forbidden(value):
+        raise ValueError("text without control, direction-changing or invisible characters")
+    if not value.strip():
+        raise ValueError("text that is not blank")
+    return value
+
+
+def check_note(value: str) -> str:
+    """A note: as a name, but lines and tabs are allowed."""
+    if has_forbidden(re.sub(r"[\n\t]", " ", value)):
+        raise ValueError("text without control, direction-changing or invisible characters")
+    return value
+
+
+def check_endpoint(value: str) -> str:
+    """An S3 endpoint, http or https, that carries no credentials in its URL."""
+    if has_forbidden(value) or not re.fullmatch(r"https?://[^\s/?#@]+(?:/[^\s@]*)?", value):
+        raise ValueError("a URL such as https://s3.example.com, without credentials in it")
+    return value
+
+
+def _no_bool(value: object) -> object:
+    """pydantic reads True as 1; a model that sends a boolean for a number has confused two arguments."""
+    if isinstance(value, bool):
+        raise ValueError("a whole number, not a boolean")
+    return value
+
+
+Identifier = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_identifier)]
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(check_name)]
+Note = Annotated[str, Field(max_length=2000), AfterValidator(check_note)]
+Word = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(check_name)]
+Cursor = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(check_name)]
+Endpoint = Annotated[str, Field(max_length=500), AfterValidator(check_endpoint)]
+Gigabytes = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=1_000_000)]
+Limit = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=120)]
+Seconds = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=600)]
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=4000)]
+Order = Literal["asc", "desc"]
+OrderBy = Literal["dtCreated", "name"]
+
+
+class Arguments(BaseModel):
+    """Base of every tool's arguments: camelCase or snake_case, never an unknown one."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+
+class ById(Arguments):
+    id: Identifier
+
+
+class Paging(Arguments):
+    after: Cursor | None = None
+    limit: Limit | None = None

@@ -1,0 +1,294 @@
+"""Every failure a tool can meet, as a class with fields; its text for the model is written here and once.
+
+A text says what failed, why, and what to do next. Whether anything was changed is added by `describe`, which
+is the one place that turns a failure into text. Values that a caller typed are never repeated; an API's own
+words come quoted. No class keeps a request, an answer or a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["shared drive", "snapshot", "storage provider", "machine event", "machine", "utilization"]
+Changed: TypeAlias = Literal["nothing", "unknown", "said"]
+"""After a write: nothing was changed, nobody knows, or the text itself says it."""
+
+LISTED_BY: dict[str, str] = {
+    "shared drive": "list_shared_drives",
+    "snapshot": "list_snapshots",
+    "storage provider": "list_storage_providers",
+    "machine": "list_snapshots (its machineId fields)",
+}
+
+
+class Failure(Exception):
+    """Base of all failures; `changed` says what a write may have done."""
+
+    changed: Changed = "nothing"
+
+    def text(self) -> str:
+        raise NotImplementedError  # every class below says its own
+
+
+def describe(failure: Failure, *, write: bool) -> str:
+    """The failure as one short text; after a write it ends with whether anything was changed."""
+    text = failure.text()
+    if not write or failure.changed == "said":
+        return text
+    if failure.changed == "nothing":
+        return f"{text} Nothing was changed."
+    return f"{text} Whether anything was changed is unknown."
+
+
+def quoted(message: str | None) -> str:
+    """The API's own words as a quotation, or nothing."""
+    message = (message or "").strip()
+    if not message:
+        return ""
+    if len(message) > 300:
+        message = message[:299] + "…"
+    return f' The API said: "{message}".'
+
+
+def tries_in_words(tries: int) -> str:
+    return f" after {tries} tries" if tries > 1 else ""
+
+
+# --- before anything is sent
+
+
+@dataclass
+class InvalidArguments(Failure):
+    """Arguments that do not fit; all of them, without their values."""
+
+    tool: str
+    problems: list[str]
+
+    def text(self) -> str:
+        return f"{self.tool}: {'; '.join(self.problems)}. Correct and call again; nothing was sent."
+
+
+@dataclass
+class NoKey(Failure):
+    """No API key is configured. The server runs all the same, so that a host can show this."""
+
+    def text(self) -> str:
+        return (
+            "No Paperspace API key. Ask the person to set PAPERSPACE_API_KEY in this server's entry of the MCP "
+            "host's configuration (or to run `pspace login`) and to restart the server."
+        )
+
+
+@dataclass
+class Unsupported(Failure):
+    """The API that is served cannot do this; said before anything is sent."""
+
+    reason: str
+
+    def text(self) -> str:
+        return self.reason
+
+
+@dataclass
+class UnknownProfile(Failure):
+    """A credential profile that the operator has not configured."""
+
+    known: list[str]
+
+    def text(self) -> str:
+        names = ", ".join(self.known) or "none are configured"
+        return f"Unknown credentialProfile. Profiles that exist: {names}. Use one of them or ask the person to add it."
+
+
+@dataclass
+class Protected(Failure):
+    """The operator protects this resource by name or id."""
+
+    kind: Kind
+    name: str
+    id: str
+    glob: str
+    act: str
+
+    def text(self) -> str:
+        return (
+            f'The operator protects {self.kind} "{self.name}" ({self.id}): its name or id matches --protect '
+            f'"{self.glob}", so it cannot be {self.act}. Only the operator can lift that (PAPERSPACE_MCP_PROTECT).'
+        )
+
+
+@dataclass
+class NotConfirmed(Failure):
+    """A person did not agree, or the exact name was not typed. `why` says honestly which it was."""
+
+    why: str
+
+    def text(self) -> str:
+        return self.why
+
+
+@dataclass
+class AuditUnwritable(Failure):
+    """The audit file cannot be written, so the write is not made."""
+
+    reason: str
+
+    def text(self) -> str:
+        return (
+            f"The audit file cannot be written ({self.reason}), so the write was not made. "
+            "Ask the operator to check PAPERSPACE_MCP_AUDIT_FILE."
+        )
+
+
+# --- what the API answered
+
+
+@dataclass
+class Refused(Failure):
+    """A 4xx: the API understood and refused."""
+
+    status: int
+    code: str | None
+    message: str | None
+    kind: Kind
+    id: str | None = None
+    issues: list[str] = field(default_factory=list[str])
+
+    def text(self) -> str:
+        code = f"{self.status}{' ' + self.code if self.code else ''}"
+        subject = f"{self.kind} {self.id}" if self.id else self.kind
+        words = quoted("; ".join([self.message or "", *self.issues]).strip("; "))
+        if self.status == 401:
+            return f"The API does not accept the key ({code}).{words} Ask the person to check PAPERSPACE_API_KEY."
+        if self.status == 403:
+            return (
+                f"This key may not do that with the {subject} ({code}).{words} "
+                "Ask the person for a key of the right team and role."
+            )
+        if self.status == 404:
+            lister = LISTED_BY.get(self.kind)
+            hint = f" {lister} lists what exists." if lister else ""
+            return f"No {subject} ({code}).{words} Check the id.{hint}"
+        if self.status in (409, 412):
+            return (
+                f"Conflict at the {subject} ({code}).{words} Read its present state, then decide; "
+                "if it is busy, try again in a minute."
+            )
+        return f"The API refused the request for the {subject} ({code}).{words} Correct what it names and call again."
+
+
+@dataclass
+class RateLimited(Failure):
+    """429 until the budget did not allow another wait. `retry_after` is in seconds."""
+
+    retry_after: float | None
+    tries: int
+
+    def text(self) -> str:
+        when = f"in {round(self.retry_after)} s" if self.retry_after is not None else "in a minute"
+        return f"The API is limiting the rate (429){tries_in_words(self.tries)}. Try again {when}, with fewer calls."
+
+
+@dataclass
+class ServerTrouble(Failure):
+    """5xx after the tries that were allowed."""
+
+    status: int
+    message: str | None
+    tries: int
+    changed: Changed = "nothing"
+
+    def text(self) -> str:
+        return (
+            f"The API failed ({self.status}){tries_in_words(self.tries)}.{quoted(self.message)} "
+            "This is on its side: try again in a minute."
+        )
+
+
+@dataclass
+class Unreachable(Failure):
+    """The API could not be reached: DNS, TLS, proxy, connection; `advice` says what to check."""
+
+    what: str
+    advice: str
+    tries: int
+    changed: Changed = "nothing"
+
+    def text(self) -> str:
+        return f"{self.what}{tries_in_words(self.tries)}. {self.advice}"
+
+
+@dataclass
+class TimedOut(Failure):
+    """No answer in time. `seconds` is how long the call waited in all."""
+
+    seconds: float
+    tries: int
+    changed: Changed = "nothing"
+
+    def text(self) -> str:
+        return (
+            f"The API did not answer within {self.seconds:.3g} s{tries_in_words(self.tries)}. "
+            "Try again; if it stays so, ask the person to check the network or to raise PAPERSPACE_MCP_CALL_TIMEOUT."
+        )
+
+
+@dataclass
+class Malformed(Failure):
+    """An answer that is not what either API description promises; `what` names it."""
+
+    what: str
+    changed: Changed = "nothing"
+
+    def text(self) -> str:
+        return (
+            f"The API's answer is not usable: {self.what}. Try again; if it stays so, ask the person to check "
+            "PAPERSPACE_API_URL and PAPERSPACE_MCP_DIALECT."
+        )
+
+
+# --- after a write
+
+
+@dataclass
+class OutcomeUnknown(Failure):
+    """A write was sent and nobody knows whether the API acted."""
+
+    what: str
+    check: str
+    changed: Changed = "unknown"
+
+    def text(self) -> str:
+        return f"{self.what} {self.check}"
+
+
+@dataclass
+class EventFailed(Failure):
+    """The API accepted the operation, and the machine event ended in error or was cancelled."""
+
+    what: str
+    event_id: str
+    state: str
+    error: str | None
+    changed: Changed = "said"
+
+    def text(self) -> str:
+        why = f' The event says: "{self.error}".' if self.error else ""
+        return (
+            f"{self.what} was accepted but its machine event {self.event_id} ended as {self.state}.{why} "
+            "Read the present state before trying again."
+        )
+
+
+@dataclass
+class SafetySnapshotKept(Failure):
+    """A restore that failed after its safety snapshot was made: the cause, and what exists now."""
+
+    cause: Failure
+    snapshot_id: str
+    changed: Changed = "said"
+
+    def text(self) -> str:
+        restored = "was not restored" if self.cause.changed == "nothing" else "may or may not have been restored"
+        return f"{self.cause.text()} The machine {restored}; its safety snapshot {self.snapshot_id} exists."

@@ -1,0 +1,144 @@
+"""What the tools answer, the same for every API dialect. Knows no HTTP and no wire format.
+
+A field that the API did not give is `None` here and absent in the result. Secrets (a drive's password,
+a provider's keys) have no field at all, so that no code path can send one out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+from pydantic.alias_generators import to_camel
+
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+
+def shorten_instant(text: str) -> str:
+    """The same instant with fewer characters: zero fractions, then zero seconds, are dropped (ISO 8601).
+
+    `2026-02-02T01:01:00.000Z` costs a model four tokens more than `2026-02-02T01:01Z` and says no more.
+    Text that is no such timestamp comes back unchanged.
+    """
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None:
+        return text
+    minutes, seconds, fraction, offset = match.groups()
+    if fraction is not None and fraction.strip(".0"):
+        return text
+    return minutes + offset if seconds == ":00" else minutes + seconds + offset
+
+
+Instant = Annotated[str, AfterValidator(shorten_instant)]
+Whole = Annotated[int, Strict()]
+ProviderType = Literal["s3", "gcs", "azure-blob"]
+EventState = Literal["new", "in progress", "done", "error", "cancelled"]
+
+
+class Model(BaseModel):
+    """Base of every result: camelCase outside, as the API spells it; frozen inside."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="ignore")
+
+
+class SharedDrive(Model):
+    """A network drive. `size` is in GB."""
+
+    id: str
+    name: str | None = None
+    size: Whole | None = None
+    region: str | None = None
+    private_network_id: str | None = None
+    mount_point: str | None = None
+    username: str | None = None
+    dt_created: Instant | None = None
+    dt_deleted: Instant | None = None
+
+
+class MachineEvent(Model):
+    """One asynchronous operation on a machine, as production reports it."""
+
+    id: str
+    name: str | None = None
+    state: EventState
+    error: str | None = None
+    machine_id: str | None = None
+    dt_created: Instant | None = None
+    dt_started: Instant | None = None
+    dt_finished: Instant | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.state in ("done", "error", "cancelled")
+
+
+class Snapshot(Model):
+    """A machine's disk at one moment. `storageSize` is in bytes."""
+
+    id: str
+    machine_id: str | None = None
+    name: str | None = None
+    note: str | None = None
+    storage_size: Whole | None = None
+    is_auto_snapshot: bool | None = None
+    dt_created: Instant | None = None
+    event: MachineEvent | None = None
+
+
+class StorageProvider(Model):
+    """Where datasets, models and notebooks live; never with its keys."""
+
+    id: str
+    name: str | None = None
+    type: ProviderType | None = None
+    bucket: str | None = None
+    region: str | None = None
+    endpoint: str | None = None
+    is_managed: bool | None = None
+    is_team_default: bool | None = None
+    retain_data: bool | None = None
+    signature_version: str | None = None
+    dt_created: Instant | None = None
+
+
+class StorageUtilization(Model):
+    """What the team stores, by kind, in bytes."""
+
+    team_id: str | None = None
+    datasets: Whole | None = None
+    models: Whole | None = None
+    notebooks: Whole | None = None
+    shared_storage: Whole | None = None
+    total: Whole | None = None
+    free_total: Whole | None = None
+    free_remaining: Whole | None = None
+
+
+class Deleted(Model):
+    """What was deleted; `event` where the API goes on deleting after it answered."""
+
+    id: str
+    deleted: Literal[True] = True
+    event: MachineEvent | None = None
+
+
+class Restored(Model):
+    """A restore that was accepted. `safetySnapshot` is what the machine was before, where the API names it."""
+
+    id: str
+    machine_id: str | None = None
+    status: Literal["initiated", "done"] = "initiated"
+    event: MachineEvent | None = None
+    safety_snapshot: Snapshot | None = None
+
+
+ItemT = TypeVar("ItemT")
+
+
+class Page(Model, Generic[ItemT]):
+    """One page of a list. `nextPage` goes back as `after`, and is there only where there is more."""
+
+    items: list[ItemT]
+    has_more: bool = Field(default=False)
+    next_page: str | None = None

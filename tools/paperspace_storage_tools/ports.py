@@ -1,0 +1,218 @@
+"""What the tools need of the world: an API, one Protocol a resource group, and a call that guards them.
+
+The tools know nothing behind these. Values that go down are the frozen classes below; what comes up are
+the models; every failure is an `errors.Failure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from paperspace_storage_tools.arguments import Order, OrderBy
+from paperspace_storage_tools.errors import Kind
+from paperspace_storage_tools.models import (
+    MachineEvent,
+    Page,
+    ProviderType,
+    SharedDrive,
+    Snapshot,
+    StorageProvider,
+    StorageUtilization,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which part of a list. `after` is the previous page's `nextPage`."""
+
+    after: str | None = None
+    limit: int | None = None
+    order_by: OrderBy | None = None
+    order: Order | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriveQuery(Query):
+    name: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotQuery(Query):
+    machine_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDrive:
+    """`size` in GB."""
+
+    name: str
+    size: int
+    region: str
+    private_network_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriveChange:
+    """Only what is not None changes. `size` in GB."""
+
+    name: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSnapshot:
+    machine_id: str
+    name: str
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotChange:
+    """Only what is not None changes."""
+
+    name: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A key pair of an object store. Opened only where a request is encoded."""
+
+    access_key: SecretStr
+    secret_key: SecretStr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewProvider:
+    """A provider as create and update (a full replacement) take it."""
+
+    name: str
+    type: ProviderType
+    bucket: str | None = None
+    region: str | None = None
+    endpoint: str | None = None
+    is_team_default: bool | None = None
+    credentials: Credentials | None = None
+
+
+class SharedDrives(Protocol):
+    async def list(self, query: DriveQuery) -> Page[SharedDrive]: ...
+    async def create(self, new: NewDrive) -> SharedDrive: ...
+    async def get(self, id: str) -> SharedDrive: ...
+    async def update(self, id: str, change: DriveChange) -> SharedDrive: ...
+    async def delete(self, id: str) -> None: ...
+
+
+class Snapshots(Protocol):
+    async def list(self, query: SnapshotQuery) -> Page[Snapshot]: ...
+    async def create(self, new: NewSnapshot) -> Snapshot: ...
+    async def get(self, id: str) -> Snapshot: ...
+    async def update(self, id: str, change: SnapshotChange) -> Snapshot: ...
+    async def delete(self, id: str) -> MachineEvent | None: ...
+
+    async def restore(self, id: str, *, safety_snapshot: bool) -> MachineEvent | None:
+        """Ask for the restore. Where `makes_safety_snapshots` is false, `safety_snapshot` must be false."""
+        ...
+
+    async def makes_safety_snapshots(self) -> bool:
+        """Whether the API itself snapshots the machine before a restore when asked to."""
+        ...
+
+
+class StorageProviders(Protocol):
+    async def list(self, query: Query) -> Page[StorageProvider]: ...
+    async def create(self, new: NewProvider) -> StorageProvider: ...
+    async def get(self, id: str) -> StorageProvider: ...
+    async def update(self, id: str, new: NewProvider) -> StorageProvider: ...
+    async def delete(self, id: str) -> None: ...
+
+
+class Utilization(Protocol):
+    async def get(self) -> StorageUtilization: ...
+
+
+class MachineEvents(Protocol):
+    async def get(self, id: str) -> MachineEvent: ...
+
+
+class Storage(Protocol):
+    """The API, within one tool call's budget."""
+
+    @property
+    def drives(self) -> SharedDrives: ...
+    @property
+    def snapshots(self) -> Snapshots: ...
+    @property
+    def providers(self) -> StorageProviders: ...
+    @property
+    def utilization(self) -> Utilization: ...
+    @property
+    def events(self) -> MachineEvents: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doomed:
+    """What a destructive call would destroy, in plain words for the person who is asked.
+
+    `facts` are short phrases (size, machine, age, what is lost); `also` are other ids and names that protection
+    covers, such as the machine a restore writes over.
+    """
+
+    kind: Kind
+    id: str
+    name: str
+    facts: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+
+Look = Callable[[], Awaitable[Doomed]]
+
+
+class Call(Protocol):
+    """One tool call: the API, and what stands between the caller and harm."""
+
+    @property
+    def storage(self) -> Storage: ...
+
+    async def allow(self, act: str, look: Look, *, confirm: str | None) -> Doomed:
+        """Look, refuse what is protected, have a person or a typed name confirm; what was shown is returned.
+
+        `act` is the verb ("delete", "restore"). Raises `Protected` or `NotConfirmed`; otherwise the resource is
+        still what was shown.
+        """
+        ...
+
+    @property
+    def protects(self) -> bool:
+        """Whether the operator protects anything, so that a change has to look first."""
+        ...
+
+    def refuse_protected(self, doomed: Doomed, act: str) -> None:
+        """Raise `Protected` where the operator's globs cover it. `act` is a participle ("renamed")."""
+        ...
+
+    def credentials(self, profile: str) -> Credentials:
+        """The named profile's keys. Raises `UnknownProfile`."""
+        ...
+
+    @property
+    def profiles(self) -> list[str]:
+        """Names of the credential profiles that exist."""
+        ...
+
+    def left(self) -> float:
+        """Seconds left of this call's budget."""
+        ...
+
+    async def pause(self, seconds: float) -> None: ...
+
+    async def progress(self, done: float, total: float, message: str) -> None: ...
+
+    def notice(self, sentence: str) -> None:
+        """Say one more sentence beside the result."""
+        ...

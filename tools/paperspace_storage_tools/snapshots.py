@@ -1,0 +1,260 @@
+"""The six tools for snapshots: a machine's disk at one moment, and going back to it."""
+
+from __future__ import annotations
+
+from pydantic import model_validator
+
+from paperspace_storage_tools.arguments import (
+    Arguments,
+    ById,
+    Identifier,
+    Name,
+    Note,
+    Order,
+    OrderBy,
+    Paging,
+    Seconds,
+)
+from paperspace_storage_tools.errors import Failure, SafetySnapshotKept
+from paperspace_storage_tools.machine_events import follow
+from paperspace_storage_tools.models import Deleted, Page, Restored, Snapshot
+from paperspace_storage_tools.ports import Call, Doomed, NewSnapshot, SnapshotChange, SnapshotQuery
+from paperspace_storage_tools.tool import Tool
+
+_MOST_PAGES = 10  # of later snapshots that a preview reads; beyond, it says "or more"
+_MOST_NAMED = 5
+
+
+class ListSnapshots(Paging):
+    machine_id: Identifier | None = None
+    order_by: OrderBy | None = None
+    order: Order | None = None
+
+
+class CreateSnapshot(Arguments):
+    machine_id: Identifier
+    name: Name
+    note: Note | None = None
+    wait_seconds: Seconds | None = None
+
+
+class UpdateSnapshot(ById):
+    name: Name | None = None
+    note: Note | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> UpdateSnapshot:
+        if self.name is None and self.note is None:
+            raise ValueError("give at least one of name, note")
+        return self
+
+
+class DeleteSnapshot(ById):
+    confirm: str | None = None
+    wait_seconds: Seconds | None = None
+
+
+class RestoreSnapshot(ById):
+    create_snapshot_before_restore: bool = True
+    confirm: str | None = None
+    wait_seconds: Seconds | None = None
+
+
+async def list_snapshots(call: Call, arguments: ListSnapshots) -> Page[Snapshot]:
+    return await call.storage.snapshots.list(
+        SnapshotQuery(
+            machine_id=arguments.machine_id,
+            after=arguments.after,
+            limit=arguments.limit,
+            order_by=arguments.order_by,
+            order=arguments.order,
+        )
+    )
+
+
+async def create_snapshot(call: Call, arguments: CreateSnapshot) -> Snapshot:
+    snapshot = await call.storage.snapshots.create(
+        NewSnapshot(machine_id=arguments.machine_id, name=arguments.name, note=arguments.note)
+    )
+    event = await follow(call, snapshot.event, arguments.wait_seconds, f"Snapshot {snapshot.id}")
+    return snapshot if event is snapshot.event else snapshot.model_copy(update={"event": event})
+
+
+async def get_snapshot(call: Call, arguments: ById) -> Snapshot:
+    return await call.storage.snapshots.get(arguments.id)
+
+
+async def update_snapshot(call: Call, arguments: UpdateSnapshot) -> Snapshot:
+    if call.protects and arguments.name is not None:
+        snapshot = await call.storage.snapshots.get(arguments.id)
+        if arguments.name != snapshot.name:
+            call.refuse_protected(_doomed(snapshot, arguments.id), "renamed")
+    return await call.storage.snapshots.update(arguments.id, SnapshotChange(name=arguments.name, note=arguments.note))
+
+
+async def delete_snapshot(call: Call, arguments: DeleteSnapshot) -> Deleted:
+    async def look() -> Doomed:
+        return _doomed(await call.storage.snapshots.get(arguments.id), arguments.id)
+
+    await call.allow("delete", look, confirm=arguments.confirm)
+    event = await call.storage.snapshots.delete(arguments.id)
+    event = await follow(call, event, arguments.wait_seconds, f"Deletion of snapshot {arguments.id}")
+    return Deleted(id=arguments.id, event=event)
+
+
+async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
+    """Restore, after a safety snapshot unless the caller declined one.
+
+    Production makes the safety snapshot itself; over the published API it is a request of its own before the
+    restore. A restore is never sent without the safety snapshot that was asked for.
+    """
+    safe = arguments.create_snapshot_before_restore
+    seen: list[Snapshot] = []
+
+    async def look() -> Doomed:
+        snapshot = await call.storage.snapshots.get(arguments.id)
+        seen[:] = [snapshot]
+        return await _restore_preview(call, snapshot, arguments.id, safe)
+
+    await call.allow("restore", look, confirm=arguments.confirm)
+    snapshot = seen[0]
+    safety: Snapshot | None = None
+    by_api = await call.storage.snapshots.makes_safety_snapshots()
+    if safe and not by_api and snapshot.machine_id:
+        safety = await call.storage.snapshots.create(
+            NewSnapshot(machine_id=snapshot.machine_id, name=f"Before restore of {snapshot.name or snapshot.id}"[:255])
+        )
+    try:
+        event = await call.storage.snapshots.restore(arguments.id, safety_snapshot=safe and by_api)
+    except Failure as failure:
+        if safety is None:
+            raise
+        raise SafetySnapshotKept(failure, safety.id) from None
+    event = await follow(call, event, arguments.wait_seconds, f"Restore of snapshot {arguments.id}")
+    return Restored(
+        id=arguments.id,
+        machine_id=snapshot.machine_id,
+        status="done" if event is not None and event.state == "done" else "initiated",
+        event=event,
+        safety_snapshot=safety,
+    )
+
+
+async def _restore_preview(call: Call, snapshot: Snapshot, asked: str, safe: bool) -> Doomed:
+    base = _doomed(snapshot, asked)
+    machine = f"machine {snapshot.machine_id}" if snapshot.machine_id else "its machine"
+    lost = f"everything written to {machine} since this snapshot is lost"
+    if snapshot.machine_id:
+        later, more = await _later(call, snapshot, snapshot.machine_id)
+        if later:
+            names = ", ".join(f'"{one.name or one.id}"' for one in later[:_MOST_NAMED])
+            rest = "" if len(later) <= _MOST_NAMED and not more else ", …"
+            lost += f", also what its {len(later)}{' or more' if more else ''} later snapshots hold ({names}{rest})"
+    safety = "a safety snapshot is made first" if safe else "WITHOUT a safety snapshot first"
+    also = (*base.also, *((snapshot.machine_id,) if snapshot.machine_id else ()))
+    return Doomed(kind=base.kind, id=base.id, name=base.name, facts=(*base.facts, lost, safety), also=also)
+
+
+async def _later(call: Call, snapshot: Snapshot, machine_id: str) -> tuple[list[Snapshot], bool]:
+    """The machine's snapshots after this one, newest first, and whether there may be more.
+
+    Production's snapshots carry no date, so the order of the list is what tells.
+    """
+    later: list[Snapshot] = []
+    after: str | None = None
+    for _ in range(_MOST_PAGES):
+        page = await call.storage.snapshots.list(
+            SnapshotQuery(machine_id=machine_id, after=after, limit=100, order_by="dtCreated", order="desc")
+        )
+        for one in page.items:
+            if one.id == snapshot.id:
+                return later, False
+            later.append(one)
+        after = page.next_page
+        if after is None:
+            return [], False  # not in its machine's list: nothing can be said of what came later
+    return later, True
+
+
+def _doomed(snapshot: Snapshot, asked: str) -> Doomed:
+    facts = (
+        f"of machine {snapshot.machine_id}" if snapshot.machine_id else None,
+        f"{snapshot.storage_size / 1024**3:.1f} GiB" if snapshot.storage_size is not None else None,
+        "automatic" if snapshot.is_auto_snapshot else None,
+        f"taken {snapshot.dt_created}" if snapshot.dt_created else None,
+    )
+    return Doomed(
+        kind="snapshot",
+        id=snapshot.id,
+        name=snapshot.name or "",
+        facts=tuple(fact for fact in facts if fact),
+        also=(asked,) if asked != snapshot.id else (),
+    )
+
+
+LIST_SNAPSHOTS = Tool(
+    name="list_snapshots",
+    title="List snapshots",
+    description="Find snapshots and the machines they belong to.",
+    kind="read",
+    toolset="snapshots",
+    arguments=ListSnapshots,
+    result=Page[Snapshot],
+    run=list_snapshots,
+    repeatable=True,
+)
+CREATE_SNAPSHOT = Tool(
+    name="create_snapshot",
+    title="Create snapshot",
+    description="Save a machine's disk as it is now.",
+    kind="write",
+    toolset="snapshots",
+    arguments=CreateSnapshot,
+    result=Snapshot,
+    run=create_snapshot,
+)
+GET_SNAPSHOT = Tool(
+    name="get_snapshot",
+    title="Get snapshot",
+    description="One snapshot by id.",
+    kind="read",
+    toolset="snapshots",
+    arguments=ById,
+    result=Snapshot,
+    run=get_snapshot,
+    repeatable=True,
+)
+UPDATE_SNAPSHOT = Tool(
+    name="update_snapshot",
+    title="Update snapshot",
+    description="Change a snapshot's name or note.",
+    kind="write",
+    toolset="snapshots",
+    arguments=UpdateSnapshot,
+    result=Snapshot,
+    run=update_snapshot,
+    repeatable=True,
+)
+DELETE_SNAPSHOT = Tool(
+    name="delete_snapshot",
+    title="Delete snapshot",
+    description="Destroy a snapshot for good; its machine stays as it is.",
+    kind="destructive",
+    toolset="snapshots",
+    arguments=DeleteSnapshot,
+    result=Deleted,
+    run=delete_snapshot,
+    overwrites=True,
+    repeatable=True,
+)
+RESTORE_SNAPSHOT = Tool(
+    name="restore_snapshot",
+    title="Restore snapshot",
+    description="Put a machine's disk back to a snapshot; what was written since is lost.",
+    kind="destructive",
+    toolset="snapshots",
+    arguments=RestoreSnapshot,
+    result=Restored,
+    run=restore_snapshot,
+    overwrites=True,
+)

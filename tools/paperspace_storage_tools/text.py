@@ -1,0 +1,44 @@
+"""Which characters may reach a model or a terminal, and which may not.
+
+Text in the API's fields was typed by someone: control and ANSI sequences rewrite a terminal, bidirectional
+and zero-width characters make a name look like another, tag characters and runs of variation selectors
+carry instructions that only a model sees. This module says which; the guard decides what happens then.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Unicode 15.1: categories Cc, Cf, Cs, Zl and Zp, then what draws nothing although it counts as a letter,
+# a mark or a symbol (Hangul fillers, the combining grapheme joiner, Khmer inherent vowels, Mongolian
+# selectors, the blank braille pattern), all of plane 14, and the non-characters.
+_FORBIDDEN = (
+    r"\x00-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160"
+    r"\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ud800-\udfff"
+    r"\ufdd0-\ufdef\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U000110bd\U000110cd"
+    r"\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+# A selector for text or emoji style (U+FE0E, U+FE0F) is ordinary after one character; a run of them is a cipher.
+_PLANE_ENDS = "".join(f"\\U{plane:04x}fffe\\U{plane:04x}ffff" for plane in range(1, 17))
+_SELECTOR_RUN = r"(?:(?<=[\ufe0e\ufe0f])|^)[\ufe0e\ufe0f]"
+FORBIDDEN = re.compile(f"[{_FORBIDDEN}{_PLANE_ENDS}]|{_SELECTOR_RUN}")
+_ANSI = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
+_BREAK = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
+
+
+def has_forbidden(text: str) -> bool:
+    """Whether `clean` would change the text."""
+    if text.isascii():
+        return not text.isprintable()
+    return FORBIDDEN.search(text) is not None
+
+
+def clean(text: str) -> str:
+    """The text without what may not come out. Line breaks become one space; clean text comes back unchanged."""
+    if not has_forbidden(text):
+        return text
+    text = _BREAK.sub(" ", _ANSI.sub("", text))
+    while has_forbidden(text):
+        # Removal can bring two selectors together, so it is repeated; every round is shorter.
+        text = FORBIDDEN.sub("", text)
+    return text
