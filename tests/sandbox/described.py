@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -61,10 +62,10 @@ def check(schema: dict[str, Any], body: object) -> None:
 
 def _resolved(node: Any, spec: dict[str, Any]) -> Any:
     if isinstance(node, list):
-        return [_resolved(item, spec) for item in cast("list[Any]", node)]
+        return [_resolved(item, spec) for item in cast("Sequence[Any]", node)]
     if not isinstance(node, dict):
         return node
-    mapping = cast("dict[str, Any]", node)
+    mapping = cast("Mapping[str, Any]", node)
     if "$ref" in mapping:
         target: Any = spec
         for step in str(mapping["$ref"]).removeprefix("#/").split("/"):

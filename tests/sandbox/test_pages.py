@@ -141,6 +141,17 @@ def test_pages_give_every_row_once_while_rows_come_and_go(
     assert {row["id"] for row in there} - gone <= set(seen)
 
 
+@proves("L4")
+@pytest.mark.parametrize("by", ["dtCreated", "name"])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_rows_of_one_moment_and_one_name_are_told_apart(live: Api, by: str, order: str) -> None:
+    machine = live.items("/snapshots")[0]["machineId"]
+    made = [live.post("/snapshots", {"machineId": machine, "name": "same"}).body["data"]["id"] for _ in range(9)]
+    seen = [row["id"] for row in _walk(live, "/snapshots", limit=2, orderBy=by, order=order)]
+    assert len(seen) == len(set(seen)) == 21
+    assert set(made) <= set(seen)
+
+
 @proves("L5")
 def test_filters_select_exact_matches(live: Api) -> None:
     drives = live.items("/shared-drives")

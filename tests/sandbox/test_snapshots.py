@@ -1,8 +1,11 @@
 """Snapshots and the events they set off."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from paperspace_storage_server.sandbox import create_app
 
 from .calls import Api, Clock
 from .claims import proves
@@ -189,9 +192,16 @@ def test_a_restore_brings_the_size_of_the_disk_back(published: Api) -> None:
 
 
 @proves("S11")
-def test_live_counts_the_same_disk(live: Api, clock: Clock) -> None:
+def test_a_restore_in_live_sets_the_same_disk(tmp_path: Path, clock: Clock) -> None:
+    live = Api(create_app("live", db=tmp_path / "db", clock=clock), "live")
     trainer = _named(live, "Clean Ubuntu 22.04 with drivers")
-    assert live.post(f"/snapshots/{trainer['id']}/restore", {}).status == 200
+    live.post(f"/snapshots/{trainer['id']}/restore", {"createSnapshotBeforeRestore": True})
+    live.app.state.close()
+    published = Api(create_app("published", db=tmp_path / "db", clock=clock), "published")
+    new = published.post("/snapshots", {"machineId": trainer["machineId"], "name": "now"}).body
+    assert new["storageSize"] == 21 * 10**9
+    assert _named(published, f"Before restore of {trainer['name']}")["storageSize"] == 184 * 10**9
+    published.app.state.close()
 
 
 @proves("S12")

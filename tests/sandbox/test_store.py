@@ -1,12 +1,15 @@
 """What the database file promises."""
 
+import contextlib
 import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
-from paperspace_storage_server.sandbox import SandboxError, create_app
+from paperspace_storage_server.sandbox import SandboxError, create_app, store
+from paperspace_storage_server.sandbox.store import Store
+from paperspace_storage_server.sandbox.team import seed
 
 from .calls import Api, Clock
 from .claims import proves
@@ -49,13 +52,13 @@ def test_apps_without_a_file_share_nothing(clock: Clock) -> None:
     two.app.state.close()
 
 
-def test_a_refused_request_leaves_nothing_behind(live: Api) -> None:
-    before = live.items("/machine-events")
-    body = {"name": "team-artifacts", "storageProviderType": "s3", "isTeamDefault": True}
-    s3 = {"accessKey": "a", "bucket": "b", "secretAccessKey": "c"}
-    assert live.post("/storage-providers", {**body, "s3Config": s3}).code == (409, "CONFLICT")
-    assert live.items("/machine-events") == before
-    assert live.items("/storage-providers")[0]["isTeamDefault"] is True
+def test_a_transaction_that_fails_leaves_nothing_behind() -> None:
+    empty = Store(None)
+    with contextlib.suppress(ZeroDivisionError), empty.transaction():
+        seed(empty, "hash", 0)
+        raise ZeroDivisionError
+    assert empty.team_of("hash") is None
+    empty.close()
 
 
 def test_a_new_file_is_its_owners_only(tmp_path: Path) -> None:
@@ -81,9 +84,28 @@ def _newer(path: Path) -> None:
     database.close()
 
 
+def _damaged(path: Path, clock: Clock) -> None:
+    app = create_app("live", db=path, clock=clock)
+    Api(app, "live").get("/shared-drives")
+    app.state.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def test_a_database_in_use_is_not_to_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_app("live", db=tmp_path / "db").state.close()
+    monkeypatch.setattr(store, "PATIENCE", 0)
+    holder = sqlite3.connect(tmp_path / "db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(SandboxError, match=r"database is locked.*: stop the program that uses it"):
+        create_app("live", db=tmp_path / "db")
+    holder.close()
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
+        ("damaged", "malformed"),
         ("text", "file is not a database"),
         ("foreign", "belongs to another program"),
         ("newer", "was written by another version"),
@@ -92,11 +114,14 @@ def _newer(path: Path) -> None:
         ("nul\0", "not a usable path"),
     ],
 )
-def test_a_database_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path, name: str, reason: str) -> None:
+def test_a_database_that_cannot_be_used_is_refused_in_one_line(
+    tmp_path: Path, clock: Clock, name: str, reason: str
+) -> None:
     (tmp_path / "text").write_text("this is a text, and long enough to be one" * 99)
     (tmp_path / "folder").mkdir()
     _foreign(tmp_path / "foreign")
     _newer(tmp_path / "newer")
+    _damaged(tmp_path / "damaged", clock)
     with pytest.raises(SandboxError) as refused:
         create_app("live", db=f"{tmp_path}/{name}")
     assert reason in str(refused.value)

@@ -51,7 +51,7 @@ def create_app(
 
     app = Starlette(
         routes=[
-            Route(prefix + path, desk.endpoint(operations), methods=list(operations))
+            Route(prefix.rstrip("/") + path, desk.endpoint(operations), methods=list(operations))
             for path, operations in _by_path(spoken.OPERATIONS).items()
         ],
         exception_handlers={HTTPException: _no_such_operation, Exception: _broken},

@@ -16,6 +16,8 @@ from .refusals import SandboxError
 
 _APPLICATION = 0x50535342  # "PSSB": marks a file as a sandbox's
 _VERSION = 1
+PATIENCE = 5.0
+"""How many seconds to wait for another process to let go of the file."""
 _MEND = "name another file, or remove this one to start afresh"
 
 _SCHEMA = """
@@ -260,14 +262,18 @@ def _open(db: str | Path | None) -> sqlite3.Connection:
             # SQLite would create it readable for everyone, and drives have passwords.
             os.close(os.open(db, os.O_RDWR | os.O_CREAT, 0o600))
         # A host may create the app in one thread and serve it in another; never in two at once.
-        connection = sqlite3.connect(":memory:" if db is None else db, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            ":memory:" if db is None else db, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        )
         _prepare(connection, shown)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a usable path"
         raise SandboxError(f"{shown} cannot be opened ({reason}): name a file in a folder you can write to") from error
     except sqlite3.Error as error:
         _close(connection)
-        raise SandboxError(f"{shown} cannot be used ({error}): {_MEND}") from error
+        busy = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+        mend = "stop the program that uses it, or name another file" if busy else _MEND
+        raise SandboxError(f"{shown} cannot be used ({error}): {mend}") from error
     except SandboxError:
         _close(connection)
         raise
