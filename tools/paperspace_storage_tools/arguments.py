@@ -10,7 +10,7 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, SecretStr
 from pydantic.alias_generators import to_camel
 
 from paperspace_storage_tools.text import has_forbidden
@@ -73,9 +73,10 @@ Note = Annotated[str, Field(max_length=2000), AfterValidator(check_note)]
 Word = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(check_name)]
 Cursor = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(check_name)]
 Endpoint = Annotated[str, Field(max_length=500), AfterValidator(check_endpoint)]
-Gigabytes = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=1_000_000)]
-Limit = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=120)]
-Seconds = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=600)]
+Gigabytes = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_no_bool)]
+Limit = Annotated[int, Field(ge=1, le=120), BeforeValidator(_no_bool)]
+Seconds = Annotated[NonNegativeInt, BeforeValidator(_no_bool)]
+Confirm = Annotated[str, Field(max_length=300, description="exact name")]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4000)]
 Order = Literal["asc", "desc"]
 OrderBy = Literal["dtCreated", "name"]

@@ -14,8 +14,7 @@ from pydantic import BaseModel
 
 Schema = dict[str, Any]
 
-_DROPPED = frozenset({"title", "description", "default", "minLength", "maxLength", "format", "writeOnly", "examples"})
-_NESTED_EVENT = "MachineEvent"
+_DROPPED = frozenset({"title", "default", "minLength", "maxLength", "format", "writeOnly", "examples", "const"})
 
 
 def input_schema(arguments: type[BaseModel], *, without: frozenset[str] = frozenset()) -> Schema:
@@ -29,24 +28,31 @@ def input_schema(arguments: type[BaseModel], *, without: frozenset[str] = frozen
     return {**made, "additionalProperties": False}
 
 
-def output_schema(result: type[BaseModel]) -> Schema:
-    """What a tool answers. A nested event is only called an object: `get_machine_event` spells it out."""
-    return _plain(result.model_json_schema(by_alias=True, mode="serialization"))
+def output_schema(result: type[BaseModel], *, brief: bool = False) -> Schema:
+    """What a tool answers. A nested event or snapshot is only called an object: its own tool spells it out.
+
+    `brief` keeps what is always there and what is nested: for the tools that answer with a resource which their
+    `get_` tool spells out. Every word here is paid for on every turn; the whole would be 400 tokens more.
+    """
+    schema = _plain(result.model_json_schema(by_alias=True, mode="serialization"))
+    if brief:
+        always = schema.get("required", [])
+        properties = schema["properties"].items()
+        schema["properties"] = {
+            name: value for name, value in properties if name in always or value.get("type") == "object"
+        }
+    return schema
 
 
 def _plain(schema: Mapping[str, Any]) -> Schema:
     definitions = cast("Mapping[str, Any]", schema.get("$defs", {}))
     made = _simplify({key: value for key, value in schema.items() if key != "$defs"}, definitions)
-    made.setdefault("properties", {})
-    return made
+    return {"type": "object", **made, "properties": made.get("properties", {})}
 
 
 def _simplify(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
     if "$ref" in schema:
-        name = str(schema["$ref"]).rsplit("/", 1)[-1]
-        if name == _NESTED_EVENT:
-            return {"type": "object"}
-        return _simplify(definitions[name], definitions)
+        return _simplify(definitions[str(schema["$ref"]).rsplit("/", 1)[-1]], definitions)
     if "anyOf" in schema:
         options = [option for option in schema["anyOf"] if option != {"type": "null"}]
         if len(options) != 1:
@@ -54,16 +60,19 @@ def _simplify(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Sche
         return _simplify(options[0], definitions)
     made: Schema = {}
     for key, value in schema.items():
-        if key in _DROPPED:
+        if key in _DROPPED or (key == "description" and "properties" in schema):  # a class's docstring
+            continue
+        if key == "minimum" and value == 0:  # what else would a model wait
             continue
         if key == "properties":
-            made[key] = {name: _simplify(one, definitions) for name, one in value.items()}
+            made[key] = {name: _property(one, definitions) for name, one in value.items()}
         elif key == "items":
             made[key] = _simplify(value, definitions)
         else:
             made[key] = value
-    if "const" in made:
-        made.pop("type", None)
-    if "enum" in made:
-        made.pop("type", None)
     return made
+
+
+def _property(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
+    made = _simplify(schema, definitions)
+    return {"type": "object"} if made.get("type") == "object" else made

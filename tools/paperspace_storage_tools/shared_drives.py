@@ -7,6 +7,7 @@ from pydantic import model_validator
 from paperspace_storage_tools.arguments import (
     Arguments,
     ById,
+    Confirm,
     Gigabytes,
     Identifier,
     Name,
@@ -46,7 +47,7 @@ class UpdateSharedDrive(ById):
 
 
 class DeleteSharedDrive(ById):
-    confirm: str | None = None
+    confirm: Confirm | None = None
 
 
 async def list_shared_drives(call: Call, arguments: ListSharedDrives) -> Page[SharedDrive]:

@@ -7,6 +7,7 @@ from pydantic import model_validator
 from paperspace_storage_tools.arguments import (
     Arguments,
     ById,
+    Confirm,
     Identifier,
     Name,
     Note,
@@ -50,13 +51,13 @@ class UpdateSnapshot(ById):
 
 
 class DeleteSnapshot(ById):
-    confirm: str | None = None
+    confirm: Confirm | None = None
     wait_seconds: Seconds | None = None
 
 
 class RestoreSnapshot(ById):
     create_snapshot_before_restore: bool = True
-    confirm: str | None = None
+    confirm: Confirm | None = None
     wait_seconds: Seconds | None = None
 
 
@@ -250,7 +251,7 @@ DELETE_SNAPSHOT = Tool(
 RESTORE_SNAPSHOT = Tool(
     name="restore_snapshot",
     title="Restore snapshot",
-    description="Put a machine's disk back to a snapshot; what was written since is lost.",
+    description="Put a machine's disk back to a snapshot; all written since is lost.",
     kind="destructive",
     toolset="snapshots",
     arguments=RestoreSnapshot,

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, model_validator
 
 from paperspace_storage_tools.arguments import (
     Arguments,
+    Confirm,
     Endpoint,
     Identifier,
     Name,
@@ -64,7 +65,7 @@ class UpdateStorageProvider(CreateStorageProvider):
 
 
 class DeleteStorageProvider(ProviderById):
-    confirm: str | None = None
+    confirm: Confirm | None = None
 
 
 async def list_storage_providers(call: Call, arguments: ListStorageProviders) -> Page[StorageProvider]:
@@ -163,7 +164,7 @@ GET_STORAGE_PROVIDER = Tool(
 UPDATE_STORAGE_PROVIDER = Tool(
     name="update_storage_provider",
     title="Replace storage provider",
-    description="Replace a provider's whole definition: repeat every field that is to stay, credentials too.",
+    description="Replace a whole provider: repeat all that is to stay, credentials too.",
     kind="write",
     toolset="storage-providers",
     arguments=UpdateStorageProvider,

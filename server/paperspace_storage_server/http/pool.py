@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +16,8 @@ import httpx
 import truststore
 from httpx_aiohttp import AiohttpTransport
 from starlette.types import ASGIApp
+
+from paperspace_storage_server.loopback import is_loopback
 
 MAX_CONNECTIONS = 32
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -29,7 +30,7 @@ def open_pool(base_url: str, app: ASGIApp | None = None) -> httpx.AsyncClient:
         transport: httpx.AsyncBaseTransport = httpx.ASGITransport(app, raise_app_exceptions=False)
     else:
         context = ssl_context()
-        loopback = is_loopback(base_url)
+        loopback = is_loopback(urlsplit(base_url).hostname or "")
 
         def session() -> aiohttp.ClientSession:
             connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=context, ttl_dns_cache=60)
@@ -54,13 +55,3 @@ def ssl_context() -> ssl.SSLContext:
     if (file and Path(file).is_file()) or (folder and Path(folder).is_dir()):
         return ssl.create_default_context(cafile=file or None, capath=folder or None)
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

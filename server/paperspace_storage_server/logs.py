@@ -1,0 +1,33 @@
+"""Logging to stderr, with every known secret masked: messages, arguments and tracebacks alike."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from paperspace_storage_tools.text import clean
+
+from paperspace_storage_server.guard.secrets import Vault
+
+
+class MaskingFormatter(logging.Formatter):
+    """Formats as usual, then cleans and masks the whole, traceback included."""
+
+    def __init__(self, vault: Vault) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._vault = vault
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return self._vault.mask_parts("\n".join(clean(line) for line in text.split("\n")))
+
+
+def log_to_stderr(level: str, vault: Vault) -> None:
+    """One handler for this process. Libraries that log what they send stay at warning, whatever `level` says."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(MaskingFormatter(vault))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("httpx", "httpcore", "aiohttp", "asyncio", "urllib3"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

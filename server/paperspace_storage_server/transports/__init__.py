@@ -1,0 +1,1 @@
+"""How one server object is reached: stdio, Streamable HTTP, SSE, and how its process ends."""

@@ -1,0 +1,57 @@
+"""When the process must go: the host closed stdin, or died. A thread watches, so that a busy event loop cannot
+keep the process alive. Orphaned servers are among the most frequent complaints about MCP servers."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+LOOK_EVERY = 0.25  # seconds
+GRACE = 1.3  # seconds between the host's end and ours, for answers that are nearly done; 2 s is promised
+
+
+def die_by_signal() -> None:
+    """SIGTERM and SIGINT end a stdio server at once, whatever it is doing: nothing in it needs unwinding."""
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, signal.SIG_DFL)
+
+
+def watch_host(stdin: int | None, told: Callable[[], None]) -> None:
+    """From a thread: when stdin's other end is gone or the parent has died, call `told`, then exit after `GRACE`."""
+    if sys.platform == "win32":
+        target, arguments = _watch_windows, (told,)
+    else:
+        target, arguments = _watch_posix, (stdin, os.getppid(), told)
+    threading.Thread(target=target, args=arguments, name="host-watch", daemon=True).start()
+
+
+def _end(told: Callable[[], None]) -> None:
+    told()
+    time.sleep(GRACE)
+    os._exit(0)
+
+
+def _watch_posix(stdin: int | None, parent: int, told: Callable[[], None]) -> None:
+    poll = select.poll()
+    if stdin is not None:
+        poll.register(stdin, 0)  # hang-ups and errors are always reported
+    while os.getppid() == parent:
+        if poll.poll(LOOK_EVERY * 1000):
+            break
+    _end(told)
+
+
+def _watch_windows(told: Callable[[], None]) -> None:  # pragma: no cover - Windows only
+    import ctypes
+
+    synchronize, infinite = 0x00100000, 0xFFFFFFFF
+    kernel = getattr(ctypes, "windll").kernel32  # noqa: B009 - the attribute exists on Windows only
+    handle = kernel.OpenProcess(synchronize, False, os.getppid())
+    if handle and kernel.WaitForSingleObject(handle, infinite) == 0:
+        _end(told)

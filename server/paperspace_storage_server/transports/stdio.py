@@ -1,0 +1,226 @@
+"""MCP over stdin and stdout on asyncio's own pipes: one JSON-RPC message a line.
+
+The SDK's transport hands every line through worker threads, which costs about 0.9 ms a call; pipes that the event
+loop reads itself do not. Where the platform or the kind of stdin lacks them, the SDK's transport serves instead.
+stdout carries the protocol and nothing else: the descriptor is moved away, and whatever still prints to it goes
+to stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+import sys
+from collections import deque
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+import anyio
+from mcp.server import Server
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
+from typing_extensions import Self
+
+from paperspace_storage_server.transports.life import watch_host
+
+logger = logging.getLogger(__name__)
+
+LONGEST_LINE = 8 * 1024 * 1024  # bytes; a longer message is dropped, and the server lives on
+MOST_WAITING = 1000  # messages read ahead before the host is made to wait
+LAST_ANSWERS = 1.0  # seconds after the end of input in which calls under way may still be answered
+
+
+async def serve_stdio(server: Server[Any]) -> None:
+    """Serve until stdin ends."""
+    options = server.create_initialization_options()
+    if not _are_pipes():
+        from mcp.server.stdio import stdio_server
+
+        watch_host(None, lambda: None)
+        async with stdio_server() as (read, write):
+            await server.run(read, write, options)
+        return
+    stdin, stdout = _claim(0, os.devnull), _claim(1, None)
+    loop = asyncio.get_running_loop()
+    lines = Lines()
+    reading, _ = await loop.connect_read_pipe(lambda: lines, os.fdopen(stdin, "rb", buffering=0))
+    writing, flow = await loop.connect_write_pipe(_Flow, os.fdopen(stdout, "wb", buffering=0))
+    watch_host(stdin, lambda: loop.call_soon_threadsafe(lines.eof_received))
+    try:
+        await server.run(Incoming(lines), Outgoing(writing, flow, lines), options)
+    finally:
+        reading.close()
+        writing.close()
+
+
+class Lines(asyncio.Protocol):
+    """Splits what comes in into lines, and knows which requests are still unanswered."""
+
+    def __init__(self) -> None:
+        self.unanswered: set[str | int] = set()
+        self._buffer = bytearray()
+        self._searched = 0
+        self._dropping = False
+        self._waiting: deque[bytes] = deque()
+        self._arrived = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._ended = False
+        self._transport: asyncio.ReadTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.ReadTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while (end := self._buffer.find(b"\n", self._searched)) >= 0:
+            if self._dropping:
+                self._dropping = False
+            elif line := bytes(self._buffer[:end]).strip():
+                self._waiting.append(line)
+            del self._buffer[: end + 1]
+            self._searched = 0
+        self._searched = len(self._buffer)
+        if len(self._buffer) > LONGEST_LINE:
+            if not self._dropping:
+                logger.warning("dropped a message of more than %d bytes", LONGEST_LINE)
+            self._dropping = True
+            self._buffer.clear()
+            self._searched = 0
+        if len(self._waiting) > MOST_WAITING and self._transport is not None:
+            self._transport.pause_reading()
+        self._arrived.set()
+
+    def eof_received(self) -> None:
+        self._ended = True
+        self._arrived.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.eof_received()
+
+    def answered(self, id: str | int | None) -> None:
+        if id is not None:
+            self.unanswered.discard(id)
+        self._answered.set()
+
+    async def next(self) -> bytes | None:
+        """The next line; None at the end of input, once the calls under way had a moment to be answered."""
+        while not self._waiting:
+            if self._ended:
+                await self._last_answers()
+                return None
+            self._arrived.clear()
+            await self._arrived.wait()
+        line = self._waiting.popleft()
+        if len(self._waiting) == MOST_WAITING // 2 and self._transport is not None and not self._ended:
+            self._transport.resume_reading()
+        return line
+
+    async def _last_answers(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_ANSWERS):
+                while self.unanswered:
+                    self._answered.clear()
+                    await self._answered.wait()
+
+
+class _Stream:
+    async def aclose(self) -> None:
+        return None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        return None
+
+
+class Incoming(_Stream):
+    """The SDK's read stream: messages, or the exception where a line is none."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    async def receive(self) -> SessionMessage | Exception:
+        line = await self._lines.next()
+        if line is None:
+            raise anyio.EndOfStream
+        try:
+            message = jsonrpc_message_adapter.validate_json(line, by_name=False)
+        except ValueError as error:
+            # Named without its content: a garbled line may hold a secret, and the SDK logs what it is given.
+            return ValueError(f"a line that is no JSON-RPC message ({type(error).__name__})")
+        if isinstance(message, JSONRPCRequest):
+            self._lines.unanswered.add(message.id)
+        return SessionMessage(message)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+
+class Outgoing(_Stream):
+    """The SDK's write stream; a host that does not read makes the sender wait, not the process block."""
+
+    def __init__(self, transport: asyncio.WriteTransport, flow: _Flow, lines: Lines) -> None:
+        self._transport = transport
+        self._flow = flow
+        self._lines = lines
+
+    async def send(self, item: SessionMessage, /) -> None:
+        if self._transport.is_closing():
+            raise anyio.BrokenResourceError
+        message = item.message
+        self._transport.write(message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+        await self._flow.drained.wait()
+        if isinstance(message, JSONRPCResponse | JSONRPCError):
+            self._lines.answered(message.id)
+
+
+class _Flow(asyncio.BaseProtocol):
+    def __init__(self) -> None:
+        self.drained = asyncio.Event()
+        self.drained.set()
+
+    def pause_writing(self) -> None:
+        self.drained.clear()
+
+    def resume_writing(self) -> None:
+        self.drained.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.drained.set()
+
+
+def _are_pipes() -> bool:
+    """Whether the event loop can read stdin and write stdout by itself: pipes and sockets, on POSIX."""
+    if sys.platform == "win32":
+        return False
+    try:
+        modes = [os.fstat(descriptor).st_mode for descriptor in (0, 1)]
+    except OSError:
+        return False
+    return all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
+
+
+def _claim(descriptor: int, instead: str | None) -> int:
+    """Move a standard stream away and put `instead` (None: stderr) in its place, for whoever still uses it."""
+    private = os.dup(descriptor)
+    os.set_inheritable(private, False)
+    if instead is None:
+        os.dup2(2, descriptor)
+    else:
+        null = os.open(instead, os.O_RDONLY)
+        os.dup2(null, descriptor)
+        os.close(null)
+    return private

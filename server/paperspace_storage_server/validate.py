@@ -1,0 +1,89 @@
+"""Arguments into their typed form, or one failure that names everything wrong with them and repeats no value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+
+from paperspace_storage_tools.arguments import Arguments
+from paperspace_storage_tools.errors import InvalidArguments
+from paperspace_storage_tools.text import clean
+from paperspace_storage_tools.tool import Tool
+
+ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
+DENIED: dict[str, frozenset[str]] = {"allow": frozenset(), "deny": frozenset({"accessKey", "secretKey"})}
+"""Arguments that are switched off, by the setting PAPERSPACE_MCP_SECRET_ARGUMENTS."""
+
+_EXPECTED = {
+    "string_type": "text",
+    "string_too_short": "text that is not empty",
+    "string_too_long": "at most {max_length} characters",
+    "too_short": "text that is not empty",
+    "too_long": "shorter text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a smaller whole number",
+    "int_from_float": "a whole number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "one of {expected}",
+}
+
+
+def validate(tool: Tool[ArgumentsT], given: Mapping[str, Any], *, denied: frozenset[str] = frozenset()) -> ArgumentsT:
+    """The tool's arguments; camelCase and snake_case alike.
+
+    `denied` are arguments that the operator has switched off.
+
+    Raises:
+        InvalidArguments: with all problems at once.
+    """
+    problems = [
+        f"`{to_camel(name)}` is switched off on this server: give credentialProfile"
+        for name in given
+        if to_camel(name) in denied
+    ]
+    try:
+        arguments = tool.arguments.model_validate(given)
+    except ValidationError as error:
+        problems += _problems(error, tool.arguments)
+    else:
+        if not problems:
+            return arguments
+    raise InvalidArguments(tool.name, list(dict.fromkeys(problems)))
+
+
+def _problems(error: ValidationError, model: type[Arguments]) -> Iterable[str]:
+    for one in error.errors(include_input=False, include_url=False):
+        if not one["loc"]:
+            yield one["msg"].removeprefix("Value error, ")
+            continue
+        name = str(one["loc"][0])
+        if one["type"] == "extra_forbidden":
+            yield _unknown(name, model)
+            continue
+        name = to_camel(name) if name in model.model_fields else name
+        if one["type"] == "missing":
+            yield f"`{name}` is required"
+        elif one["type"] == "value_error":
+            yield f"`{name}` must be {one['msg'].removeprefix('Value error, ')}"
+        else:
+            context = one.get("ctx", {})
+            yield f"`{name}` must be {_EXPECTED.get(one['type'], 'of another type').format(**context)}"
+
+
+def _unknown(name: str, model: type[Arguments]) -> str:
+    known = [to_camel(field) for field in model.model_fields]
+    lowered = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(to_camel(name).lower(), list(lowered), 1, cutoff=0.5)
+    if near:
+        return f"unknown argument `{clean(name)[:40]}`; did you mean `{lowered[near[0]]}`?"
+    takes = ", ".join(known) if known else "no arguments"
+    return f"unknown argument `{clean(name)[:40]}`; this tool takes {takes}"
