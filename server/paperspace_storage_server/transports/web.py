@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 from typing import Any
 
 import uvicorn
@@ -43,14 +45,28 @@ def sse_app(server: Server[Any]) -> Starlette:
 
 async def serve_app(app: Starlette, host: str, port: int, *, what: str) -> None:
     """Serve on uvicorn until SIGTERM or SIGINT; says the address on stderr, so that port 0 is of use."""
-    listener = socket.create_server((host.strip("[]"), port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener = _listen(host.strip("[]"), port)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE)
     server = uvicorn.Server(config)
     shown = f"[{host.strip('[]')}]" if ":" in host else host
-    import sys
-
     print(f"{what} on http://{shown}:{listener.getsockname()[1]}", file=sys.stderr, flush=True)  # noqa: T201
     try:
         await server.serve(sockets=[listener])
     finally:
         listener.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket that names its protocol: asyncio sets TCP_NODELAY on accepted connections only then, and
+    without it every answer waits 40 ms for the client's delayed acknowledgement."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name != "nt":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
