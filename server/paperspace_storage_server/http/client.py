@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 LONGEST_TRY = 20.0  # seconds; a try that hangs must leave time for another
 SHARE_OF_A_TRY = 0.4  # of the whole budget, for a request that may be repeated
 SHARE_OF_A_POST = 0.8  # a POST is not repeated; the rest is for looking whether it acted
-LARGEST_ANSWER = 32 * 1024 * 1024  # bytes
 
 Sleep = Callable[[float], Awaitable[None]]
 OpenPool = Callable[[], "httpx.AsyncClient"]
@@ -101,6 +100,8 @@ class Http:
             await self._sleep(pause)
 
     async def _try(self, request: Request, key: SecretStr, budget: Budget) -> Answer | Trouble:
+        import httpx
+
         self.warm_up()
         pool = self._pool
         assert pool is not None
@@ -120,34 +121,20 @@ class Http:
             headers["Content-Type"] = "application/json"
         try:
             async with asyncio.timeout(limit):
-                async with pool.stream(request.method, url, headers=headers, content=request.body) as response:
-                    body = await _read(response)
-                    return Answer(
-                        response.status_code,
-                        response.headers.get("content-type", ""),
-                        body,
-                        retry_after=retry_after_seconds(response.headers.get("retry-after")),
-                    )
+                response = await pool.send(httpx.Request(request.method, url, headers=headers, content=request.body))
+            answer = response.headers
+            return Answer(
+                response.status_code,
+                answer.get("content-type", ""),
+                response.content,
+                retry_after=retry_after_seconds(answer.get("retry-after")),
+            )
         except Exception as error:  # whatever a transport raises is a failed try; cancellation is none of these
             from paperspace_storage_server.http.trouble import trouble_of
 
             trouble = trouble_of(error)
             logger.info("%s %s: %s (%s)", request.method, request.path, trouble.what, type(error).__name__)
             return trouble
-
-
-async def _read(response: httpx.Response) -> bytes:
-    """The whole body, up to a bound."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > LARGEST_ANSWER:
-            from paperspace_storage_server.http.trouble import TooLarge
-
-            raise TooLarge
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _after_tries(answer: Answer, tries: int, doubt: bool) -> Answer:

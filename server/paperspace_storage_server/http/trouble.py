@@ -1,7 +1,7 @@
 """What went wrong with a request that got no answer: which kind it was, and whether the API may have acted.
 
-httpx-aiohttp maps every lost connection to `ConnectTimeout`, the one after sending too, so the httpx class does
-not tell whether a request went out. The aiohttp exception behind it does, and is what is looked at here.
+The pool lets aiohttp's exceptions through, because they tell a connection that was refused from one that was
+lost after the request went out; only the latter may have made the API act.
 """
 
 from __future__ import annotations
