@@ -7,9 +7,12 @@ import asyncio
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from paperspace_storage_server import __version__
+
+if TYPE_CHECKING:
+    from paperspace_storage_server.app import Service
 
 COMMANDS = ("serve", "demo", "sandbox", "tools")
 
@@ -73,9 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sandbox = commands.add_parser("sandbox", help="the emulated API alone, over HTTP", formatter_class=_Help)
     sandbox.add_argument("--port", type=int, default=8099, help="port on 127.0.0.1, default 8099 (no variable)")
-    sandbox.add_argument(
-        "--dialect", choices=("published", "live"), default="live", help="default live (no variable)"
-    )
+    sandbox.add_argument("--dialect", choices=("published", "live"), default="live", help="default live (no variable)")
     sandbox.add_argument("--db", type=Path, metavar="FILE", help="keep the state in FILE (no variable)")
 
     tools = commands.add_parser("tools", help="the catalogue and what it costs", formatter_class=_Help)
@@ -122,7 +123,7 @@ def _serve(options: dict[str, Any]) -> int:
     if settings.transport == "stdio":
         from paperspace_storage_server.transports.stdio import serve_stdio
 
-        _run(serve_stdio(server))
+        _run(_closing(serve_stdio(server), service))
         return 0
     from paperspace_storage_server.transports import web
 
@@ -130,10 +131,18 @@ def _serve(options: dict[str, Any]) -> int:
     app = web.streamable_http_app(server) if http else web.sse_app(server)
     path = "/mcp" if http else "/sse"
     try:
-        _run(web.serve_app(app, settings.host, settings.port, what=f"MCP ({settings.transport}, {path})"))
+        what = f"MCP ({settings.transport}, {path})"
+        _run(_closing(web.serve_app(app, settings.host, settings.port, what=what), service))
     except OSError as error:
         return _wrong(f"PAPERSPACE_MCP_PORT (--port): cannot listen there ({error.strerror}); choose another")
     return 0
+
+
+async def _closing(work: Coroutine[Any, Any, None], service: Service) -> None:
+    try:
+        await work
+    finally:
+        await service.connection.http.aclose()
 
 
 def _demo(options: dict[str, Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from mcp_types import (
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from paperspace_storage_server.api import Connection, PaperspaceStorage
 from paperspace_storage_server.guard import confirm as confirmation
@@ -31,6 +33,7 @@ from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_tools.errors import Protected
 from paperspace_storage_tools.ports import Credentials, Doomed, Look
+from paperspace_storage_tools.tool import AnyTool
 
 Context = ServerRequestContext[Any, Any]
 
@@ -55,14 +58,14 @@ class Guard:
 
 @dataclass(slots=True)
 class GuardedCall:
-    """`ports.Call` for one `tools/call`. `identity` tells this call (tool and arguments) from every other."""
+    """`ports.Call` for one `tools/call`."""
 
     guard: Guard
     connection: Connection
     budget: Budget
     context: Context
     params: CallToolRequestParams
-    identity: str
+    tool: AnyTool
     attempt: Attempt | None = None
     notices: list[str] = field(default_factory=list[str])
     storage: PaperspaceStorage = field(init=False)
@@ -132,14 +135,19 @@ class GuardedCall:
         token = self.params.request_state
         if token is None:
             question = confirmation.question(act, doomed, self.guard.hygiene)
-            token = self.guard.questions.put(self.identity, doomed, self.budget.seconds * (1 - _RESERVE))
+            token = self.guard.questions.put(self._identity(), doomed, self.budget.seconds * (1 - _RESERVE))
             raise AskPerson(question, token)
-        shown = self.guard.questions.take(token, self.identity)
+        shown = self.guard.questions.take(token, self._identity())
         reply = (self.params.input_responses or {}).get(_ANSWER_KEY)
         if not isinstance(reply, ElicitResult):
             raise confirmation.garbled()
         confirmation.check_reply(reply.action, reply.content)
         confirmation.check_unchanged(shown, doomed)
+
+    def _identity(self) -> str:
+        """What makes an answer belong to this call and no other: the tool and its arguments as they came."""
+        given = sorted((self.params.arguments or {}).items())
+        return hashlib.sha256(to_json([self.tool.name, given], fallback=repr)).hexdigest()
 
     async def _ask(self, act: str, doomed: Doomed) -> None:
         """Handshake era: the client is asked while it waits for this call, within the call's budget."""

@@ -67,7 +67,7 @@ class _Story:
             region=home["region"],
             privateNetworkId=home["privateNetworkId"],
         )
-        _expect(drive.get("name") == "agent-scratch" and drive.get("size") == 250, "the drive is not what was asked for")
+        _expect(drive.get("name") == "agent-scratch" and drive.get("size") == 250, "the drive is not as asked")
         _expect("password" not in json.dumps(drive), "a password came out")
 
         snapshots = await self._call("Find a machine by its snapshots", "list_snapshots", limit=5)
@@ -94,7 +94,7 @@ class _Story:
             waitSeconds=20,
         )
         _expect(restored.get("status") == "done", "the restore did not finish")
-        history = await self._call("See the safety snapshot it made first", "list_snapshots", machineId=machine, limit=3)
+        history = await self._call("See its safety snapshot", "list_snapshots", machineId=machine, limit=3)
         _table(say, history["items"], ("name", "id", "isAutoSnapshot"))
         _expect(
             any("before restore" in item["name"].lower() for item in history["items"]), "there is no safety snapshot"
@@ -134,7 +134,7 @@ def _table(say: Say, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> No
 
 def _bars(say: Say, usage: Mapping[str, int]) -> None:
     kinds = ("datasets", "models", "notebooks", "sharedStorage")
-    most = max(max(usage[kind] for kind in kinds), 1)
+    most = max(1, *(usage[kind] for kind in kinds))
     for kind in kinds:
         bar = "█" * round(usage[kind] / most * _BAR)
         say(f"   {kind:<14} {bar:<{_BAR}} {usage[kind] / 1e9:>9,.1f} GB")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
-from paperspace_storage_tools.text import clean
-
 from paperspace_storage_server.guard.secrets import Vault
+from paperspace_storage_tools.text import clean
 
 
 class MaskingFormatter(logging.Formatter):

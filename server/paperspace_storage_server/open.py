@@ -13,6 +13,7 @@ from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.logs import log_to_stderr
 from paperspace_storage_server.settings import Settings, load_profiles
+from paperspace_storage_server.wire.messages import Dialect
 
 if TYPE_CHECKING:
     import httpx
@@ -38,7 +39,7 @@ def open_connection(settings: Settings) -> Connection:
     policy = RetryPolicy(settings.max_attempts)
     agent = f"paperspace-storage-mcp/{__version__}"
     if settings.sandbox:
-        dialect = "published" if settings.dialect == "published" else "live"
+        dialect: Dialect = "published" if settings.dialect == "published" else "live"
 
         def open_sandbox() -> httpx.AsyncClient:
             from paperspace_storage_server.http.pool import open_pool
@@ -55,5 +56,3 @@ def open_connection(settings: Settings) -> Connection:
 
     http = Http(settings.api_url, settings.api_key, open_api, policy=policy, user_agent=agent)
     return Connection(http, settings.dialect)
-
-

@@ -16,13 +16,12 @@ import sys
 from collections import deque
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import anyio
 from mcp.server import Server
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
-from typing_extensions import Self
 
 from paperspace_storage_server.transports.life import watch_host
 
@@ -48,7 +47,11 @@ async def serve_stdio(server: Server[Any]) -> None:
     lines = Lines()
     reading, _ = await loop.connect_read_pipe(lambda: lines, os.fdopen(stdin, "rb", buffering=0))
     writing, flow = await loop.connect_write_pipe(_Flow, os.fdopen(stdout, "wb", buffering=0))
-    watch_host(stdin, lambda: loop.call_soon_threadsafe(lines.eof_received))
+
+    def host_is_gone() -> None:
+        loop.call_soon_threadsafe(lines.eof_received)
+
+    watch_host(stdin, host_is_gone)
     try:
         await server.run(Incoming(lines), Outgoing(writing, flow, lines), options)
     finally:
