@@ -50,11 +50,19 @@ class Http:
         self._user_agent = user_agent
         self._sleep = sleep
         self._pool: httpx.AsyncClient | None = None
+        self._headers: dict[bool, httpx.Headers] = {}  # by whether a body goes with them
 
-    def warm_up(self) -> None:
-        """Import and open what the first request needs."""
+    def warm_up(self) -> httpx.AsyncClient:
+        """Import and open what the first request needs; the pool from then on."""
         if self._pool is None:
+            import httpx
+
+            key = self._key.get_secret_value() if self._key else ""
+            always = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": self._user_agent}
+            self._headers[False] = httpx.Headers(always)
+            self._headers[True] = httpx.Headers({**always, "Content-Type": "application/json"})
             self._pool = self._open_pool()
+        return self._pool
 
     async def aclose(self) -> None:
         if self._pool is not None:
@@ -76,7 +84,7 @@ class Http:
             attempt += 1
             if budget.left() <= 0:
                 raise TimedOut(budget.spent(), attempt - 1, "unknown" if doubt and write else "nothing")
-            outcome = await self._try(request, self._key, budget)
+            outcome = await self._try(request, budget)
             if isinstance(outcome, Answer):
                 status, retry_after, sent = outcome.status, outcome.retry_after, outcome.status >= 500
             else:
@@ -99,29 +107,19 @@ class Http:
             logger.info("%s %s: repeated in %.2f s (try %d)", request.method, request.path, pause, attempt + 1)
             await self._sleep(pause)
 
-    async def _try(self, request: Request, key: SecretStr, budget: Budget) -> Answer | Trouble:
-        import httpx
-
-        self.warm_up()
-        pool = self._pool
-        assert pool is not None
+    async def _try(self, request: Request, budget: Budget) -> Answer | Trouble:
+        pool = self.warm_up()
         share = SHARE_OF_A_POST if request.method == "POST" else SHARE_OF_A_TRY
         limit = min(budget.left(), budget.seconds * share)
         if request.method != "POST":
             limit = min(limit, LONGEST_TRY)
-        url = self._base_url + request.path
-        if request.query:
-            url += "?" + urlencode(request.query)
-        headers = {
-            "Authorization": f"Bearer {key.get_secret_value()}",
-            "Accept": "application/json",
-            "User-Agent": self._user_agent,
-        }
-        if request.body is not None:
-            headers["Content-Type"] = "application/json"
+        path = f"{request.path}?{urlencode(request.query)}" if request.query else request.path
+        headers = self._headers[request.body is not None]
         try:
             async with asyncio.timeout(limit):
-                response = await pool.send(httpx.Request(request.method, url, headers=headers, content=request.body))
+                response = await pool.request(
+                    request.method, self._base_url + path, headers=headers, content=request.body
+                )
             answer = response.headers
             return Answer(
                 response.status_code,

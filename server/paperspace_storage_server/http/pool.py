@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,11 +23,18 @@ from yarl import URL
 from paperspace_storage_server.http.trouble import TooLarge
 from paperspace_storage_server.loopback import is_loopback
 
+Headers = (
+    httpx.Headers
+    | Mapping[str, str]
+    | Mapping[bytes, bytes]
+    | Sequence[tuple[str, str]]
+    | Sequence[tuple[bytes, bytes]]
+)
 MAX_CONNECTIONS = 32
 CONNECT_TIMEOUT = 10.0  # seconds
 LARGEST_ANSWER = 32 * 1024 * 1024  # bytes, decompressed
 
-_FRAMING = frozenset({b"content-encoding", b"transfer-encoding", b"content-length"})
+_KEPT = frozenset({b"content-type", b"retry-after"})  # all that is ever read of an answer's headers
 
 
 def open_pool(base_url: str, app: ASGIApp | None = None) -> httpx.AsyncClient:
@@ -39,18 +47,34 @@ def open_pool(base_url: str, app: ASGIApp | None = None) -> httpx.AsyncClient:
 class DirectClient(httpx.AsyncClient):
     """An httpx client that hands a request straight to its transport.
 
-    This server follows no redirect (the key must not travel), keeps no cookie and adds its own headers, so the
-    steps that httpx takes for these are left out: a fifth of the time of a request.
+    This server follows no redirect (the key must not travel), keeps no cookie and brings its own headers, so the
+    steps that httpx takes for these are left out: a third of httpx's share of a request.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         super().__init__(transport=transport, trust_env=False)
         self._direct = transport
 
-    async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
+    async def request(
+        self,
+        method: str,
+        url: httpx.URL | str,
+        *,
+        content: str | bytes | Iterable[bytes] | AsyncIterable[bytes] | None = None,
+        headers: Headers | None = None,
+        **_: Any,
+    ) -> httpx.Response:
+        """The whole answer. Takes only what this server uses."""
+        request = httpx.Request(method, _parsed(str(url)), headers=headers, content=content)
         response = await self._direct.handle_async_request(request)
         await response.aread()
         return response
+
+
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    """Parsing is a tenth of the time of a request, and the same paths come again: lists, an event that is followed."""
+    return httpx.URL(url)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -75,7 +99,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             request.method, url, headers=headers, data=request.content or None, allow_redirects=False
         ) as answer:
             body = await _read(answer)
-            kept = [(name, value) for name, value in answer.raw_headers if name.lower() not in _FRAMING]
+            kept = [(name, value) for name, value in answer.raw_headers if name.lower() in _KEPT]
             return httpx.Response(answer.status, headers=kept, content=body, request=request)
 
     async def aclose(self) -> None:
