@@ -185,7 +185,8 @@ class Outgoing(_Stream):
             raise anyio.BrokenResourceError
         message = item.message
         self._transport.write(message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
-        await self._flow.drained.wait()
+        if not self._flow.drained.is_set():
+            await self._flow.drained.wait()
         if isinstance(message, JSONRPCResponse | JSONRPCError):
             self._lines.answered(message.id)
 
