@@ -7,16 +7,14 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, TypeAlias, TypeVar
 
 from pydantic import SecretStr
 
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.http.client import Http, Sleep
-from paperspace_storage_server.wire.answers import failure_of
-from paperspace_storage_server.wire.live import Live
 from paperspace_storage_server.wire.messages import Answer, Codec, Dialect, Operation
-from paperspace_storage_server.wire.published import Published
 from paperspace_storage_server.wire.recognise import PROBE, recognise
 from paperspace_storage_tools.errors import (
     Failure,
@@ -54,10 +52,22 @@ ResourceT = TypeVar("ResourceT", SharedDrive, Snapshot, StorageProvider)
 LearnSecret = Callable[[SecretStr], None]
 Notice = Callable[[str], None]
 
-CODECS: dict[Dialect, Codec] = {"published": Published(), "live": Live()}
+DIALECTS: tuple[Dialect, ...] = ("published", "live")
 _MOST_PAGES = 25  # of 120 items that are read to know what was there before a creation
 _LOOKS = (0.0, 1.0, 3.0)  # seconds before each look for what a lost creation may have made
 _MOST_REMEMBERED = 2000
+
+
+@cache
+def codec_of(dialect: Dialect) -> Codec:
+    """The codec, imported when it is first spoken: its models take a start-up's time to build."""
+    if dialect == "live":
+        from paperspace_storage_server.wire.live import Live
+
+        return Live()
+    from paperspace_storage_server.wire.published import Published
+
+    return Published()
 
 
 @dataclass(slots=True)
@@ -73,7 +83,7 @@ class Connection:
 
     @property
     def codec(self) -> Codec | None:
-        return None if self.dialect == "auto" else CODECS[self.dialect]
+        return None if self.dialect == "auto" else codec_of(self.dialect)
 
     def remember_created(self, id: str) -> None:
         self.created[id] = None
@@ -120,9 +130,11 @@ class PaperspaceStorage:
             if dialect is None:
                 if 200 <= answer.status < 300:
                     raise Malformed("it does not show which dialect the API speaks")
+                from paperspace_storage_server.wire.answers import failure_of
+
                 raise failure_of(answer, kind="snapshot", id=None)
             connection.dialect = dialect
-            return CODECS[dialect]
+            return codec_of(dialect)
 
     async def ask(self, make: Callable[[Codec], Operation[T]]) -> T:
         """Encode, send, decode. While the dialect is unknown, what both encode alike is sent, and its answer tells."""
@@ -431,12 +443,12 @@ def _alike(make: Callable[[Codec], Operation[T]]) -> dict[Dialect, Operation[T]]
     """
     made: dict[Dialect, Operation[T]] = {}
     refusals: list[Unsupported] = []
-    for dialect, codec in CODECS.items():
+    for dialect in DIALECTS:
         try:
-            made[dialect] = make(codec)
+            made[dialect] = make(codec_of(dialect))
         except Unsupported as refusal:
             refusals.append(refusal)
-    if len(refusals) == len(CODECS):
+    if len(refusals) == len(DIALECTS):
         raise refusals[0]
     if refusals or made["published"].request != made["live"].request:
         return None

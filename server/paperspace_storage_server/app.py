@@ -38,7 +38,7 @@ from paperspace_storage_server.validate import DENIED, validate
 from paperspace_storage_tools.arguments import Arguments
 from paperspace_storage_tools.catalogue import CATALOGUE, TOOLSETS
 from paperspace_storage_tools.errors import Failure, OutcomeUnknown, describe
-from paperspace_storage_tools.schema import input_schema, output_schema
+from paperspace_storage_tools.listing import entries
 from paperspace_storage_tools.tool import AnyTool
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Service:
 
     def catalogue(self) -> list[Json]:
         """The tools as `tools/list` answers them."""
-        return [entry(tool, self._denied) for tool in self.tools.values()]
+        return entries(self.tools.values(), self._denied)
 
     async def call(self, context: Context, params: CallToolRequestParams) -> Json | InputRequiredResult:
         """Run one tool: every failure becomes a result that says what to do next.
@@ -210,23 +210,6 @@ def select(settings: Settings) -> list[AnyTool]:
         and tool.name not in settings.exclude_tools
         and not (settings.read_only and tool.writes)
     ]
-
-
-def entry(tool: AnyTool, denied: frozenset[str] = frozenset()) -> Json:
-    """One tool as `tools/list` answers it."""
-    return {
-        "name": tool.name,
-        "title": tool.title,
-        "description": tool.description,
-        "inputSchema": input_schema(tool.arguments, without=denied),
-        "outputSchema": output_schema(tool.result, brief=tool.answers_with_resource),
-        "annotations": {
-            "readOnlyHint": not tool.writes,
-            "destructiveHint": tool.overwrites,
-            "idempotentHint": tool.repeatable,
-            "openWorldHint": True,
-        },
-    }
 
 
 def make_service(settings: Settings, profiles: Profiles, open_connection: Callable[[Settings], Connection]) -> Service:

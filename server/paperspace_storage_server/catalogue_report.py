@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from paperspace_storage_tools.listing import entries
 from pydantic_core import to_json
 
-from paperspace_storage_server.app import entry, select
+from paperspace_storage_server.app import select
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_server.validate import DENIED
 
@@ -12,15 +13,15 @@ from paperspace_storage_server.validate import DENIED
 def print_catalogue(settings: Settings, *, as_json: bool) -> None:
     """Each tool, its kind, its toolset, its bytes in `tools/list`; or that whole answer as JSON."""
     tools = select(settings)
-    entries = [entry(tool, DENIED[settings.secret_arguments]) for tool in tools]
-    whole = to_json({"tools": entries})
+    listed = entries(tools, DENIED[settings.secret_arguments])
+    whole = to_json({"tools": listed})
     if as_json:
         print(whole.decode())  # noqa: T201 - this command's output
         return
     print(f"{'tool':<26}{'kind':<13}{'toolset':<19}{'bytes':>6}")  # noqa: T201
-    for tool, one in zip(tools, entries, strict=True):
+    for tool, one in zip(tools, listed, strict=True):
         print(f"{tool.name:<26}{tool.kind:<13}{tool.toolset:<19}{len(to_json(one)):>6,}")  # noqa: T201
-    seen = [{key: one[key] for key in ("name", "description", "inputSchema")} for one in entries]
+    seen = [{key: one[key] for key in ("name", "description", "inputSchema")} for one in listed]
     print(  # noqa: T201
         f"{len(tools)} tools; tools/list is {len(whole):,} bytes, of which a model sees about {len(to_json(seen)):,} "
         "(names, descriptions, input schemas)"

@@ -39,7 +39,13 @@ EventState = Literal["new", "in progress", "done", "error", "cancelled"]
 class Model(BaseModel):
     """Base of every result: camelCase outside, as the API spells it; frozen inside."""
 
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        frozen=True,
+        extra="ignore",
+        defer_build=True,  # built on first use: a server starts long before its last model is needed
+    )
 
 
 class SharedDrive(Model):

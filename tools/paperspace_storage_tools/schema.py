@@ -17,15 +17,9 @@ Schema = dict[str, Any]
 _DROPPED = frozenset({"title", "default", "minLength", "maxLength", "format", "writeOnly", "examples", "const"})
 
 
-def input_schema(arguments: type[BaseModel], *, without: frozenset[str] = frozenset()) -> Schema:
-    """What a tool takes: camelCase names, no other properties. `without` leaves properties out."""
-    schema = _plain(arguments.model_json_schema(by_alias=True))
-    properties = {name: value for name, value in schema["properties"].items() if name not in without}
-    made: Schema = {"type": "object", "properties": properties}
-    required = [name for name in schema.get("required", []) if name not in without]
-    if required:
-        made["required"] = required
-    return {**made, "additionalProperties": False}
+def input_schema(arguments: type[BaseModel]) -> Schema:
+    """What a tool takes: camelCase names, and no others."""
+    return {**_plain(arguments.model_json_schema(by_alias=True)), "additionalProperties": False}
 
 
 def output_schema(result: type[BaseModel], *, brief: bool = False) -> Schema:

@@ -46,7 +46,7 @@ ResultT = TypeVar("ResultT")
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
 
 class _Page(_Wire, Generic[WireT]):

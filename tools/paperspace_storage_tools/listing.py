@@ -1,0 +1,62 @@
+"""The tools as `tools/list` answers them.
+
+Making the schemas takes pydantic 40 ms at every start, so they are made once and kept in `listing.json`, which a
+test compares with what `make` gives. After a change: `python -m paperspace_storage_tools.listing`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from paperspace_storage_tools.tool import AnyTool
+
+FILE = Path(__file__).with_name("listing.json")
+Entry = dict[str, Any]
+
+
+def entries(tools: Iterable[AnyTool], denied: frozenset[str] = frozenset()) -> list[Entry]:
+    """The entries of these tools, without the arguments in `denied`."""
+    kept: dict[str, Entry] = {one["name"]: one for one in json.loads(FILE.read_text(encoding="utf-8"))}
+    return [_without(kept[tool.name], denied) for tool in tools]
+
+
+def make(tool: AnyTool) -> Entry:
+    """One entry, from the tool's arguments and result."""
+    from paperspace_storage_tools.schema import input_schema, output_schema
+
+    return {
+        "name": tool.name,
+        "title": tool.title,
+        "description": tool.description,
+        "inputSchema": input_schema(tool.arguments),
+        "outputSchema": output_schema(tool.result, brief=tool.answers_with_resource),
+        "annotations": {
+            "readOnlyHint": not tool.writes,
+            "destructiveHint": tool.overwrites,
+            "idempotentHint": tool.repeatable,
+            "openWorldHint": True,
+        },
+    }
+
+
+def write() -> None:
+    """Make the file anew."""
+    from paperspace_storage_tools.catalogue import CATALOGUE
+
+    lines = ",\n".join(json.dumps(make(tool), ensure_ascii=False) for tool in CATALOGUE)
+    FILE.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
+def _without(entry: Entry, denied: frozenset[str]) -> Entry:
+    schema = entry["inputSchema"]
+    if not denied & schema["properties"].keys():
+        return entry
+    kept = {name: value for name, value in schema["properties"].items() if name not in denied}
+    return {**entry, "inputSchema": {**schema, "properties": kept}}
+
+
+if __name__ == "__main__":
+    write()
