@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from paperspace_storage_tools.listing import entries
 from pydantic_core import to_json
 
 from paperspace_storage_server.app import select
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_server.validate import DENIED
+from paperspace_storage_tools.listing import entries
 
 
 def print_catalogue(settings: Settings, *, as_json: bool) -> None:
