@@ -71,6 +71,28 @@ def codec_of(dialect: Dialect) -> Codec:
 
 
 @dataclass(slots=True)
+class _Turn:
+    """The lock of the creations of one kind and name, and how many hold it or wait for it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
+@asynccontextmanager
+async def _held(lock: asyncio.Lock, budget: Budget) -> AsyncGenerator[None]:
+    """The lock, waited for no longer than the budget lasts."""
+    try:
+        async with asyncio.timeout(budget.left()):
+            await lock.acquire()
+    except TimeoutError:
+        raise TimedOut(budget.spent(), 0) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@dataclass(slots=True)
 class Connection:
     """What outlives a call: the pool, the dialect once it is known, and what this process has created."""
 
@@ -79,7 +101,7 @@ class Connection:
     sleep: Sleep = asyncio.sleep
     probing: asyncio.Lock = field(default_factory=asyncio.Lock)
     created: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
-    creating: dict[tuple[str, str], asyncio.Lock] = field(default_factory=dict[tuple[str, str], asyncio.Lock])
+    creating: dict[tuple[str, str], _Turn] = field(default_factory=dict[tuple[str, str], _Turn])
 
     @property
     def codec(self) -> Codec | None:
@@ -91,15 +113,21 @@ class Connection:
             self.created.popitem(last=False)
 
     @asynccontextmanager
-    async def one_at_a_time(self, kind: str, name: str) -> AsyncGenerator[None]:
-        """Creations of one kind and name follow each other: else two lost answers could claim one resource."""
+    async def one_at_a_time(self, kind: str, name: str, budget: Budget) -> AsyncGenerator[None]:
+        """Creations of one kind and name follow each other: else two lost answers could claim one resource.
+
+        Raises:
+            TimedOut: the turn did not come within the budget.
+        """
         key = (kind, name)
-        lock = self.creating.setdefault(key, asyncio.Lock())
+        turn = self.creating.setdefault(key, _Turn())
+        turn.users += 1  # those who wait count too: a lock that is dropped under them would let a third one in
         try:
-            async with lock:
+            async with _held(turn.lock, budget):
                 yield
         finally:
-            if not lock.locked():
+            turn.users -= 1
+            if not turn.users:
                 self.creating.pop(key, None)
 
 
@@ -122,7 +150,7 @@ class PaperspaceStorage:
         connection = self.connection
         if (codec := connection.codec) is not None:
             return codec
-        async with connection.probing:
+        async with _held(connection.probing, self.budget):
             if (codec := connection.codec) is not None:
                 return codec
             answer = await connection.http.send(PROBE, self.budget)
@@ -133,8 +161,10 @@ class PaperspaceStorage:
                 from paperspace_storage_server.wire.answers import failure_of
 
                 raise failure_of(answer, kind="snapshot", id=None)
+            codec = codec_of(dialect)
+            codec.list_snapshots(SnapshotQuery(limit=1)).decode(answer)  # a stray `[]` or `{}` must not settle it
             connection.dialect = dialect
-            return codec_of(dialect)
+            return codec
 
     async def ask(self, make: Callable[[Codec], Operation[T]]) -> T:
         """Encode, send, decode. While the dialect is unknown, what both encode alike is sent, and its answer tells."""
@@ -144,9 +174,10 @@ class PaperspaceStorage:
             if operation is not None:
                 answer = await self.connection.http.send(operation["live"].request, self.budget)
                 dialect = recognise(answer)
+                value = self._decode(operation[dialect or "live"], answer)
                 if dialect is not None and self.connection.dialect == "auto":
-                    self.connection.dialect = dialect
-                return self._decode(operation[dialect or "live"], answer)
+                    self.connection.dialect = dialect  # an answer that could not be read tells nothing
+                return value
             codec = await self.codec()
         operation_ = make(codec)
         return self._decode(operation_, await self.connection.http.send(operation_.request, self.budget))
@@ -154,13 +185,13 @@ class PaperspaceStorage:
     def _decode(self, operation: Operation[T], answer: Answer) -> T:
         try:
             decoded = operation.decode(answer)
-        except (ServerTrouble, Malformed) as failure:
-            if operation.request.method != "GET":
+        except Failure as failure:
+            if operation.request.method == "GET":
+                raise
+            # A refusal, too, leaves it open what an earlier try of the same request has done. A 408 may come from
+            # a gateway that gave up waiting for an API that goes on.
+            if answer.doubt or answer.status == 408 or isinstance(failure, ServerTrouble | Malformed):
                 failure.changed = "unknown"
-            raise
-        except Refused as failure:
-            if answer.doubt and failure.status in (404, 409) and operation.request.method == "DELETE":
-                raise _Doubtful(failure) from None
             raise
         for secret in decoded.secrets:
             self._learn(secret)
@@ -181,7 +212,7 @@ class PaperspaceStorage:
         Where the API's answer is lost, exactly one resource that was not there before, with the fields asked for,
         is the answer; none or several is an honest "unknown".
         """
-        async with self.connection.one_at_a_time(kind, name):
+        async with self.connection.one_at_a_time(kind, name, self.budget):
             before = await self._ids_before(page)
             try:
                 made = await self.ask(make)
@@ -221,6 +252,7 @@ class PaperspaceStorage:
         if before is None:
             raise OutcomeUnknown(unknown, check)
         known = before | self.connection.created.keys()
+        looked = False
         for pause in _LOOKS:
             if pause >= self.budget.left():
                 break
@@ -229,12 +261,14 @@ class PaperspaceStorage:
                 new = [item async for item in _all(page) if item.id not in known and asked_for(item)]
             except (Failure, _TooMany):
                 continue
+            looked = True
             if len(new) == 1:
                 return new[0]
             if len(new) > 1:
                 ids = ", ".join(item.id for item in new[:5])
                 raise OutcomeUnknown(f"{unknown} Several new ones fit it: {ids}.", check)
-        raise OutcomeUnknown(f"{unknown} None that fits was found by looking.", check)
+        found = "None that fits was found by looking." if looked else "Looking for it was not possible either."
+        raise OutcomeUnknown(f"{unknown} {found}", check)
 
     async def delete(
         self, make: Callable[[Codec], Operation[T]], look: Callable[[], Awaitable[object]], what: str
@@ -242,13 +276,11 @@ class PaperspaceStorage:
         """Delete; a lost answer is settled by looking: what is no longer there was deleted."""
         try:
             return await self.ask(make)
-        except _Doubtful as doubtful:
-            if doubtful.failure.status == 404:
-                return None
-            cause: Failure = doubtful.failure
         except Failure as failure:
             if failure.changed != "unknown":
                 raise
+            if isinstance(failure, Refused) and failure.status == 404:
+                return None  # a repeat found it gone: an earlier try has deleted it
             cause = failure
         try:
             await look()
@@ -286,16 +318,6 @@ class PaperspaceStorage:
                 raise
             self.notice("The API's answer was lost; the change was found by looking.")
             return present
-
-
-class _Doubtful(Failure):
-    """A refusal of a repeated DELETE that may only mean that an earlier try has acted."""
-
-    def __init__(self, failure: Refused) -> None:
-        self.failure = failure
-
-    def text(self) -> str:
-        return self.failure.text()
 
 
 class _TooMany(Exception):
