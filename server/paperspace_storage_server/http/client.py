@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_TRY = 20.0  # seconds; a try that hangs must leave time for another
 SHARE_OF_A_TRY = 0.4  # of the whole budget, for a request that may be repeated
-SHARE_OF_A_POST = 0.8  # a POST is not repeated; the rest is for looking whether it acted
+SHARE_OF_LOOKING = 0.2  # kept from a write, for looking whether it acted when its answer is lost
 
 Sleep = Callable[[float], Awaitable[None]]
 OpenPool = Callable[[], "httpx.AsyncClient"]
@@ -86,7 +86,8 @@ class Http:
                 raise TimedOut(budget.spent(), attempt - 1, "unknown" if doubt and write else "nothing")
             outcome = await self._try(request, budget)
             if isinstance(outcome, Answer):
-                status, retry_after, sent = outcome.status, outcome.retry_after, outcome.status >= 500
+                status, retry_after = outcome.status, outcome.retry_after
+                sent = status >= 500 or status == 408
             else:
                 status, retry_after, sent = None, None, outcome.sent
             pause = None
@@ -97,7 +98,7 @@ class Http:
                     status=status,
                     retry_after=retry_after,
                     sent=sent,
-                    left=budget.left(),
+                    left=budget.left() - _kept(request, budget),
                 )
             if pause is None:
                 if isinstance(outcome, Answer):
@@ -109,10 +110,10 @@ class Http:
 
     async def _try(self, request: Request, budget: Budget) -> Answer | Trouble:
         pool = self.warm_up()
-        share = SHARE_OF_A_POST if request.method == "POST" else SHARE_OF_A_TRY
-        limit = min(budget.left(), budget.seconds * share)
+        left = budget.left()
+        limit = max(left - _kept(request, budget), left / 2)
         if request.method != "POST":
-            limit = min(limit, LONGEST_TRY)
+            limit = min(limit, LONGEST_TRY, budget.seconds * SHARE_OF_A_TRY)
         path = f"{request.path}?{urlencode(request.query)}" if request.query else request.path
         headers = self._headers[request.body is not None]
         try:
@@ -133,6 +134,11 @@ class Http:
             trouble = trouble_of(error)
             logger.info("%s %s: %s (%s)", request.method, request.path, trouble.what, type(error).__name__)
             return trouble
+
+
+def _kept(request: Request, budget: Budget) -> float:
+    """Seconds of the budget that the request must leave over."""
+    return 0.0 if request.method == "GET" else budget.seconds * SHARE_OF_LOOKING
 
 
 def _after_tries(answer: Answer, tries: int, doubt: bool) -> Answer:

@@ -18,6 +18,7 @@ from paperspace_storage_server.wire.messages import Method
 
 FIRST_PAUSE = 0.5  # seconds: the longest first pause; doubled for each one after
 LONGEST_PAUSE = 8.0
+_LONGEST_WAIT = 10**9  # seconds: thirty years, and no number that a text cannot show
 
 Jitter = Callable[[float, float], float]
 
@@ -64,10 +65,10 @@ def retry_after_seconds(header: str | None, now: datetime | None = None) -> floa
         return None
     header = header.strip()
     if header.isascii() and header.isdigit():
-        return float(header[:9])
+        return float(min(int(header[:4000]), _LONGEST_WAIT))
     try:
         when = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError):  # whatever the parser thinks of rubbish
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
