@@ -62,8 +62,8 @@ def trouble_of(error: BaseException) -> Trouble:
         )
     if find(aiohttp.ClientConnectorDNSError, socket.gaierror):
         return Trouble(
-            "The API's host name cannot be resolved (DNS)",
-            "Ask the person to check PAPERSPACE_API_URL, the network and its DNS.",
+            f"The host name {_host(chain)} cannot be resolved (DNS)",
+            "Ask the person to check PAPERSPACE_API_URL, HTTPS_PROXY, the network and its DNS.",
             sent=False,
         )
     if find(aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError):
@@ -81,13 +81,20 @@ def trouble_of(error: BaseException) -> Trouble:
         )
     if find(aiohttp.ConnectionTimeoutError):
         return Trouble("The API could not be reached in time", _NETWORK, sent=False)
-    if find(aiohttp.ClientConnectorError, httpx.UnsupportedProtocol):
+    if find(ConnectionRefusedError):
         return Trouble("The connection to the API was refused", _NETWORK, sent=False)
+    if find(aiohttp.ClientConnectorError, httpx.UnsupportedProtocol):
+        return Trouble("No connection to the API could be made", _NETWORK, sent=False)
     if find(TimeoutError, aiohttp.ServerTimeoutError):
         return Trouble("No answer in time", _NETWORK, sent=True, timed_out=True)
     if find(aiohttp.ClientResponseError, httpx.DecodingError):
         return Trouble("The API's answer is no HTTP, or is damaged", _NETWORK, sent=True)
     return Trouble("The connection to the API was lost", "Try again in a minute.", sent=True)
+
+
+def _host(chain: list[BaseException]) -> str:
+    """The name that was looked up: the API's, or a proxy's. Both are the operator's own words."""
+    return next((one.host for one in chain if isinstance(one, aiohttp.ClientConnectorError)), "of the API")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
