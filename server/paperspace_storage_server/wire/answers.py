@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -16,10 +16,18 @@ T = TypeVar("T")
 
 _LONGEST_MESSAGE = 300  # characters of an API's message that are kept
 _MOST_ISSUES = 5
+_ERROR_FIELDS = frozenset({"error", "errors", "code"})
 
 
 class _Issue(BaseModel):
     message: str = ""
+
+
+class _Id(BaseModel):
+    id: str
+
+
+_ID = TypeAdapter(_Id)
 
 
 class ErrorBody(BaseModel):
@@ -42,6 +50,7 @@ def read(answer: Answer, adapter: TypeAdapter[T], *, kind: Kind, id: str | None 
     expect(answer, kind=kind, id=id, statuses=statuses)
     if looks_like_html(answer):
         raise Malformed("it is a web page, not JSON")
+    _refuse_error_body(answer)
     try:
         return adapter.validate_json(answer.body)
     except ValidationError as error:
@@ -59,19 +68,31 @@ def expect(answer: Answer, *, kind: Kind, id: str | None = None, statuses: tuple
 
 
 def expect_done(answer: Answer, *, kind: Kind, id: str | None, statuses: tuple[int, ...]) -> None:
-    """As `expect`, for answers without a promised body: an error body, HTML or rubbish is no success all the same."""
+    """As `expect`, for answers without a promised body: nothing, or an object that tells no error."""
     expect(answer, kind=kind, id=id, statuses=statuses)
     if not answer.body.strip():
         return
     if looks_like_html(answer):
         raise Malformed("it is a web page, not JSON")
-    said = error_body(answer.body)
-    if said is not None:
-        raise Malformed(f'status {answer.status} with an error body ("{clean(said.message)[:_LONGEST_MESSAGE]}")')
+    _refuse_error_body(answer)
     try:
-        from_json(answer.body)
+        value: object = from_json(answer.body)
     except ValueError:
         raise Malformed("it is cut off or not JSON") from None
+    if not isinstance(value, dict) or cast("dict[str, object]", value).keys() & _ERROR_FIELDS:
+        raise Malformed("the whole is not of the promised shape")
+
+
+def expect_deleted(answer: Answer, *, kind: Kind, id: str) -> None:
+    """Raise unless the answer says what only an API that deleted says: 204 without a body, or the resource's id.
+
+    An empty 200 is what a gateway says, too: whoever sent the request then looks whether the resource is gone.
+    """
+    expect(answer, kind=kind, id=id, statuses=(200, 202, 204))
+    if answer.status == 204 and not answer.body.strip():
+        return
+    if read(answer, _ID, kind=kind, id=id, statuses=(200, 202)).id != id:
+        raise Malformed("it names another resource")
 
 
 def failure_of(answer: Answer, *, kind: Kind, id: str | None) -> Failure:
@@ -97,6 +118,13 @@ def error_body(body: bytes) -> ErrorBody | None:
         return None
 
 
+def _refuse_error_body(answer: Answer) -> None:
+    """Raise for a failure that came under a 2xx. No resource has both of these fields, so one that has an id, too,
+    is none; the search spares a long list the second parsing."""
+    if b'"code"' in answer.body and b'"message"' in answer.body and (said := error_body(answer.body)) is not None:
+        raise Malformed(f'status {answer.status} with an error body ("{clean(said.message)[:_LONGEST_MESSAGE]}")')
+
+
 def looks_like_html(answer: Answer) -> bool:
     return "html" in answer.content_type or answer.body.lstrip()[:1] == b"<"
 
@@ -106,10 +134,6 @@ def _malformed(answer: Answer, error: ValidationError) -> Malformed:
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     if first["type"] == "json_invalid":
         return Malformed("it is cut off or not JSON" if answer.body.strip() else "it is empty")
-    said = error_body(answer.body)
-    if said is not None:
-        quotation = clean(said.message)[:_LONGEST_MESSAGE]
-        return Malformed(f'status {answer.status} with an error body ("{quotation}")')
     # Numbers are positions; names are field names of our models, or of none: nothing of the answer's text.
     where = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part.isidentifier())[:80]
     return Malformed(f"{where or 'the whole'} is not of the promised shape")

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Type
 from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
-from paperspace_storage_server.wire.answers import expect_done, read
+from paperspace_storage_server.wire.answers import expect_deleted, read
 from paperspace_storage_server.wire.messages import (
     Answer,
     Decoded,
@@ -121,10 +121,6 @@ class _SnapshotWithEvent(_Wire):
     event: MachineEvent | None = None
 
 
-class _Id(_Wire):
-    id: str
-
-
 _Bytes = Field(ge=0)
 
 
@@ -149,7 +145,6 @@ _WITH_EVENT = TypeAdapter(_SnapshotWithEvent)
 _EVENT = TypeAdapter(MachineEvent)
 _PROVIDER = TypeAdapter(_Provider)
 _PROVIDERS = TypeAdapter(_Page[_Provider])
-_ID = TypeAdapter(_Id)
 _UTILIZATION = TypeAdapter(_Utilization)
 
 
@@ -307,10 +302,7 @@ def _with_event(request: Request, id: str) -> Operation[MachineEvent | None]:
 
 def _gone(path: str, kind: Kind, id: str) -> Operation[None]:
     def decode(answer: Answer) -> Decoded[None]:
-        if answer.status == 204 or not answer.body.strip():
-            expect_done(answer, kind=kind, id=id, statuses=(200, 202, 204))
-        else:
-            read(answer, _ID, kind=kind, id=id, statuses=(200, 202))
+        expect_deleted(answer, kind=kind, id=id)
         return Decoded(None)
 
     return Operation(Request("DELETE", path), decode)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from paperspace_storage_server.wire.answers import expect_done, page_locally, read
+from paperspace_storage_server.wire.answers import expect_deleted, expect_done, page_locally, read
 from paperspace_storage_server.wire.messages import (
     Answer,
     Decoded,
@@ -200,7 +200,7 @@ def _one(
 
 def _gone(path: str, kind: Kind, id: str) -> Operation[None]:
     def decode(answer: Answer) -> Decoded[None]:
-        expect_done(answer, kind=kind, id=id, statuses=(204, 200, 202))
+        expect_deleted(answer, kind=kind, id=id)
         return Decoded(None)
 
     return Operation(Request("DELETE", path), decode)
