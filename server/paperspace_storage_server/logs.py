@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 
 from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_tools.text import clean
+
+
+_INPUT = re.compile(r"input_value=.*?(?=, input_type=|$)", re.MULTILINE)
+"""pydantic quotes what it was given, which may be a secret that nobody has learned yet."""
 
 
 class MaskingFormatter(logging.Formatter):
@@ -17,16 +22,16 @@ class MaskingFormatter(logging.Formatter):
         self._vault = vault
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = _INPUT.sub("input_value=[hidden]", super().format(record))
         return self._vault.mask_parts("\n".join(clean(line) for line in text.split("\n")))
 
 
 def log_to_stderr(level: str, vault: Vault) -> None:
-    """One handler for this process. Libraries that log what they send stay at warning, whatever `level` says."""
+    """One handler for this process. Libraries that log what they send or receive stay at warning, whatever `level` says."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(MaskingFormatter(vault))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("httpx", "httpcore", "aiohttp", "asyncio", "urllib3"):
+    for chatty in ("httpx", "httpcore", "aiohttp", "asyncio", "urllib3", "mcp", "sse_starlette"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
