@@ -7,7 +7,7 @@ from typing import cast
 
 from pydantic_core import to_json
 
-from paperspace_storage_server.guard.secrets import Vault
+from paperspace_storage_server.guard.secrets import Vault, mask_userinfo
 from paperspace_storage_tools.text import clean, has_forbidden
 
 Json = dict[str, object]
@@ -51,7 +51,7 @@ class Hygiene:
 
     def failure(self, text: str) -> str:
         """A failure's text: it may quote the API, so parts of secrets go too."""
-        return _bounded(self._vault.mask_parts(clean(text)), 4000)
+        return _bounded(self._vault.mask_parts(mask_userinfo(clean(text))), 4000)
 
     def _value(self, value: object, key: str, done: _Done) -> object:
         if isinstance(value, str):
@@ -67,7 +67,7 @@ class Hygiene:
         if has_forbidden(text):
             text = clean(text)
             done.removed = True
-        masked = self._vault.mask(text)
+        masked = self._vault.mask(mask_userinfo(text) if key == "endpoint" else text)
         done.masked |= masked != text
         bounded = _bounded(masked, LONGEST.get(key, LONGEST_FIELD))
         done.cut |= bounded != masked
@@ -80,7 +80,7 @@ def _bounded(text: str, longest: int) -> str:
 
 def _plain(text: str) -> bool:
     """Whether this JSON text certainly needs no cleaning: printable ASCII, no escapes, no long string."""
-    if not text.isascii() or "\\" in text or "\x7f" in text:  # JSON escapes every other control character
+    if not text.isascii() or "\\" in text or "\x7f" in text or "@" in text:  # JSON escapes every other control character
         return False
     # No piece between two strings is longer than the bound, so no string is: there are no escaped quotes here.
     return len(text) <= LONGEST_FIELD or max(map(len, text.split('","'))) <= LONGEST_FIELD

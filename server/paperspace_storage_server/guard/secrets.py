@@ -8,6 +8,7 @@ does not reach the model either.
 from __future__ import annotations
 
 import base64
+import re
 from collections import OrderedDict
 from urllib.parse import quote
 
@@ -19,7 +20,15 @@ SHORTEST = 8
 """Characters from which on a secret is masked inside longer text. A shorter one is masked as a whole word only:
 masking `test` wherever it occurs would destroy names and protect nothing."""
 _PART = 8  # characters of a secret that give it away when an error message quotes the beginning of it
-_MOST_RECENT = 128
+_MOST_RECENT = 512
+"""More than one page of a list can bring: 120 providers have 240 keys."""
+
+_USERINFO = re.compile(r"(?<=://)[^/\s@\"]*@")
+
+
+def mask_userinfo(text: str) -> str:
+    """A URL without the user and password that someone wrote into it: `https://key:secret@host` is how some do."""
+    return _USERINFO.sub(f"{MASK}@", text) if "@" in text else text
 
 
 class Vault:
