@@ -10,6 +10,7 @@ from paperspace_storage_tools.tool import Tool
 
 _FIRST_PAUSE = 0.5  # seconds; each pause is half as long again, up to _LONGEST_PAUSE
 _LONGEST_PAUSE = 5.0
+_LONGEST_WAIT = 86_400  # seconds; the budget ends it long before
 _RESERVE = 1.0  # seconds of the call's budget kept for the answer itself
 
 
@@ -28,7 +29,7 @@ async def follow(call: Call, event: MachineEvent | None, seconds: int | None, wh
     """
     if event is None:
         return None
-    wait = min(float(seconds or 0), call.left() - _RESERVE)
+    wait = min(float(min(seconds or 0, _LONGEST_WAIT)), call.left() - _RESERVE)
     waited, pause = 0.0, _FIRST_PAUSE
     while not event.finished and waited < wait:
         pause_now = min(pause, wait - waited)
