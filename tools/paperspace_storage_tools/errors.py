@@ -8,6 +8,7 @@ words come quoted. No class keeps a request, an answer or a secret.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["shared drive", "snapshot", "storage provider", "machine event", "machine", "utilization"]
@@ -29,6 +30,10 @@ class Failure(Exception):
 
     def text(self) -> str:
         raise NotImplementedError  # every class below says its own
+
+    def reason(self) -> str:
+        """What failed, without what to do next: for a text that gives advice of its own."""
+        return self.text()
 
 
 def describe(failure: Failure, *, write: bool) -> str:
@@ -170,6 +175,8 @@ class Refused(Failure):
             lister = LISTED_BY.get(self.kind)
             hint = f" {lister} lists what exists." if lister else ""
             return f"No {subject} ({code}).{words} Check the id.{hint}"
+        if self.status == 408:
+            return f"The API gave up waiting for the request ({code}).{words} Try again in a minute."
         if self.status in (409, 412):
             return (
                 f"Conflict at the {subject} ({code}).{words} Read its present state, then decide; "
@@ -186,7 +193,7 @@ class RateLimited(Failure):
     tries: int
 
     def text(self) -> str:
-        when = f"in {round(self.retry_after)} s" if self.retry_after is not None else "in a minute"
+        when = f"in {max(1, ceil(self.retry_after))} s" if self.retry_after is not None else "in a minute"
         return f"The API is limiting the rate (429){tries_in_words(self.tries)}. Try again {when}, with fewer calls."
 
 
@@ -200,10 +207,10 @@ class ServerTrouble(Failure):
     changed: Changed = "nothing"
 
     def text(self) -> str:
-        return (
-            f"The API failed ({self.status}){tries_in_words(self.tries)}.{quoted(self.message)} "
-            "This is on its side: try again in a minute."
-        )
+        return f"{self.reason()} This is on its side: try again in a minute."
+
+    def reason(self) -> str:
+        return f"The API failed ({self.status}){tries_in_words(self.tries)}.{quoted(self.message)}"
 
 
 @dataclass
@@ -216,7 +223,10 @@ class Unreachable(Failure):
     changed: Changed = "nothing"
 
     def text(self) -> str:
-        return f"{self.what}{tries_in_words(self.tries)}. {self.advice}"
+        return f"{self.reason()} {self.advice}"
+
+    def reason(self) -> str:
+        return f"{self.what}{tries_in_words(self.tries)}."
 
 
 @dataclass
@@ -229,9 +239,12 @@ class TimedOut(Failure):
 
     def text(self) -> str:
         return (
-            f"The API did not answer within {self.seconds:.3g} s{tries_in_words(self.tries)}. "
-            "Try again; if it stays so, ask the person to check the network or to raise PAPERSPACE_MCP_CALL_TIMEOUT."
+            f"{self.reason()} Try again; if it stays so, ask the person to check the network or to raise "
+            "PAPERSPACE_MCP_CALL_TIMEOUT."
         )
+
+    def reason(self) -> str:
+        return f"The API did not answer within {self.seconds:.3g} s{tries_in_words(self.tries)}."
 
 
 @dataclass
@@ -243,9 +256,12 @@ class Malformed(Failure):
 
     def text(self) -> str:
         return (
-            f"The API's answer is not usable: {self.what}. Try again; if it stays so, ask the person to check "
-            "PAPERSPACE_API_URL and PAPERSPACE_MCP_DIALECT."
+            f"{self.reason()} Try again; if it stays so, ask the person to check PAPERSPACE_API_URL and "
+            "PAPERSPACE_MCP_DIALECT."
         )
+
+    def reason(self) -> str:
+        return f"The API's answer is not usable: {self.what}."
 
 
 # --- after a write

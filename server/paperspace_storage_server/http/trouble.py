@@ -88,7 +88,7 @@ def trouble_of(error: BaseException) -> Trouble:
     if find(TimeoutError, aiohttp.ServerTimeoutError):
         return Trouble("No answer in time", _NETWORK, sent=True, timed_out=True)
     if find(aiohttp.ClientResponseError, httpx.DecodingError):
-        return Trouble("The API's answer is no HTTP, or is damaged", _NETWORK, sent=True)
+        return Trouble("What came back is no HTTP, or is damaged", _NETWORK, sent=True)
     return Trouble("The connection to the API was lost", "Try again in a minute.", sent=True)
 
 
