@@ -248,7 +248,7 @@ class PaperspaceStorage:
         kind: Kind,
         check: str,
     ) -> ResourceT:
-        unknown = f"It is unknown whether the {kind} was created: {cause.reason()}"
+        unknown = f"It is unknown whether the {kind} was created: {cause.short()}"
         if before is None:
             raise OutcomeUnknown(unknown, check)
         known = before | self.connection.created.keys()
@@ -291,11 +291,11 @@ class PaperspaceStorage:
             pass
         else:
             raise OutcomeUnknown(
-                f"The deletion of the {what} was sent, but its answer was lost, and it is still there: {cause.reason()}",
+                f"The deletion of the {what} was sent, its answer was lost, and it is still there: {cause.short()}",
                 "It may be under way: look again in a minute, and delete again if it is still there.",
             )
         raise OutcomeUnknown(
-            f"It is unknown whether the {what} was deleted: {cause.reason()}", "Look for it before trying again."
+            f"It is unknown whether the {what} was deleted: {cause.short()}", "Look for it before trying again."
         )
 
     async def update(
@@ -400,7 +400,7 @@ class _Snapshots:
             if failure.changed != "unknown":
                 raise
             raise OutcomeUnknown(
-                f"It is unknown whether the restore of snapshot {id} began: {failure.reason()} It was not repeated.",
+                f"It is unknown whether the restore of snapshot {id} began: {failure.short()} It was not repeated.",
                 "Ask the person to look at the machine before trying again.",
             ) from None
 

@@ -31,7 +31,7 @@ class Failure(Exception):
     def text(self) -> str:
         raise NotImplementedError  # every class below says its own
 
-    def reason(self) -> str:
+    def short(self) -> str:
         """What failed, without what to do next: for a text that gives advice of its own."""
         return self.text()
 
@@ -207,9 +207,9 @@ class ServerTrouble(Failure):
     changed: Changed = "nothing"
 
     def text(self) -> str:
-        return f"{self.reason()} This is on its side: try again in a minute."
+        return f"{self.short()} This is on its side: try again in a minute."
 
-    def reason(self) -> str:
+    def short(self) -> str:
         return f"The API failed ({self.status}){tries_in_words(self.tries)}.{quoted(self.message)}"
 
 
@@ -223,9 +223,9 @@ class Unreachable(Failure):
     changed: Changed = "nothing"
 
     def text(self) -> str:
-        return f"{self.reason()} {self.advice}"
+        return f"{self.short()} {self.advice}"
 
-    def reason(self) -> str:
+    def short(self) -> str:
         return f"{self.what}{tries_in_words(self.tries)}."
 
 
@@ -239,11 +239,11 @@ class TimedOut(Failure):
 
     def text(self) -> str:
         return (
-            f"{self.reason()} Try again; if it stays so, ask the person to check the network or to raise "
+            f"{self.short()} Try again; if it stays so, ask the person to check the network or to raise "
             "PAPERSPACE_MCP_CALL_TIMEOUT."
         )
 
-    def reason(self) -> str:
+    def short(self) -> str:
         return f"The API did not answer within {self.seconds:.3g} s{tries_in_words(self.tries)}."
 
 
@@ -256,11 +256,11 @@ class Malformed(Failure):
 
     def text(self) -> str:
         return (
-            f"{self.reason()} Try again; if it stays so, ask the person to check PAPERSPACE_API_URL and "
+            f"{self.short()} Try again; if it stays so, ask the person to check PAPERSPACE_API_URL and "
             "PAPERSPACE_MCP_DIALECT."
         )
 
-    def reason(self) -> str:
+    def short(self) -> str:
         return f"The API's answer is not usable: {self.what}."
 
 
