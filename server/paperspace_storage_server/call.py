@@ -83,8 +83,8 @@ class GuardedCall:
         if glob := self.guard.protection.match(doomed.name, doomed.id, *doomed.also):
             raise Protected(doomed.kind, self.guard.hygiene.shown(doomed.name), doomed.id, glob, act)
 
-    def credentials(self, profile: str) -> Credentials:
-        return self.guard.profiles.get(profile)
+    def credentials(self, profile: str, *, endpoint: str | None, bucket: str | None) -> Credentials:
+        return self.guard.profiles.get(profile, endpoint=endpoint, bucket=bucket)
 
     @property
     def profiles(self) -> list[str]:

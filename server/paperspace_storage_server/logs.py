@@ -9,7 +9,6 @@ import sys
 from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_tools.text import clean
 
-
 _INPUT = re.compile(r"input_value=.*?(?=, input_type=|$)", re.MULTILINE)
 """pydantic quotes what it was given, which may be a secret that nobody has learned yet."""
 
@@ -27,7 +26,7 @@ class MaskingFormatter(logging.Formatter):
 
 
 def log_to_stderr(level: str, vault: Vault) -> None:
-    """One handler for this process. Libraries that log what they send or receive stay at warning, whatever `level` says."""
+    """One handler for this process. Libraries that log what they send or receive stay at warning, whatever `level`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(MaskingFormatter(vault))
     root = logging.getLogger()

@@ -107,6 +107,20 @@ class UnknownProfile(Failure):
 
 
 @dataclass
+class ProfilePinned(Failure):
+    """A credential profile that the operator has tied to one endpoint or bucket, given for another."""
+
+    argument: str
+    pinned: str
+
+    def text(self) -> str:
+        return (
+            f"The operator allows this credentialProfile only with {self.argument} set to {self.pinned}. Give exactly "
+            "that, another profile, or ask the person."
+        )
+
+
+@dataclass
 class Protected(Failure):
     """The operator protects this resource by name or id."""
 

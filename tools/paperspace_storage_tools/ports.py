@@ -196,7 +196,7 @@ class Call(Protocol):
         """Raise `Protected` where the operator's globs cover it. `act` is a participle ("renamed")."""
         ...
 
-    def credentials(self, profile: str) -> Credentials:
+    def credentials(self, profile: str, *, endpoint: str | None, bucket: str | None) -> Credentials:
         """The named profile's keys. Raises `UnknownProfile`."""
         ...
 

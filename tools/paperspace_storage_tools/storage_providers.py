@@ -99,7 +99,9 @@ async def delete_storage_provider(call: Call, arguments: DeleteStorageProvider) 
 def _new(call: Call, arguments: CreateStorageProvider) -> NewProvider:
     credentials: Credentials | None = None
     if arguments.credential_profile is not None:
-        credentials = call.credentials(arguments.credential_profile)
+        credentials = call.credentials(
+            arguments.credential_profile, endpoint=arguments.endpoint, bucket=arguments.bucket
+        )
     elif arguments.access_key is not None and arguments.secret_key is not None:
         credentials = Credentials(arguments.access_key, arguments.secret_key)
     return NewProvider(

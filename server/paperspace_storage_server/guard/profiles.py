@@ -1,30 +1,47 @@
 """Credential profiles: keys that the model names and never sees. From the environment, and where the operator
-allows it from the named profiles of `~/.aws/credentials`."""
+allows it from the named profiles of `~/.aws/credentials`.
+
+The operator can tie a profile to one endpoint and one bucket: else a model that was talked into it could have
+Paperspace use the operator's keys at an endpoint of the attacker's choice.
+"""
 
 from __future__ import annotations
 
 import configparser
+import difflib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from paperspace_storage_tools.errors import UnknownProfile
+from paperspace_storage_tools.errors import ProfilePinned, UnknownProfile
 from paperspace_storage_tools.ports import Credentials
 
-_VARIABLE = re.compile(r"PAPERSPACE_MCP_CREDENTIAL_(?P<profile>\w+?)_(?P<half>ACCESS_KEY|SECRET_KEY)")
+_PREFIX = "PAPERSPACE_MCP_CREDENTIAL_"
+_PARTS = ("ACCESS_KEY", "SECRET_KEY", "ENDPOINT", "BUCKET")
+_VARIABLE = re.compile(rf"{_PREFIX}(?P<profile>\w+?)_(?P<part>{'|'.join(_PARTS)})")
 
 
 class ProfileError(ValueError):
     """A profile that is not whole; the text names the variable that is missing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A key pair, and where alone it may be used; None is anywhere."""
+
+    credentials: Credentials
+    endpoint: str | None = None
+    bucket: str | None = None
+
+
 class Profiles:
     """Named credentials. A name matches whatever its case, with `-` and `_` alike."""
 
-    def __init__(self, profiles: Mapping[str, Credentials]) -> None:
-        self._profiles = {_key(name): (name, credentials) for name, credentials in profiles.items()}
+    def __init__(self, profiles: Mapping[str, Profile]) -> None:
+        self._profiles = {_key(name): (name, profile) for name, profile in profiles.items()}
 
     @property
     def names(self) -> list[str]:
@@ -34,38 +51,52 @@ class Profiles:
     def secrets(self) -> list[SecretStr]:
         return [
             secret
-            for _, credentials in self._profiles.values()
-            for secret in (credentials.access_key, credentials.secret_key)
+            for _, profile in self._profiles.values()
+            for secret in (profile.credentials.access_key, profile.credentials.secret_key)
         ]
 
-    def get(self, name: str) -> Credentials:
-        """The profile's keys. Raises `UnknownProfile`, which names those that exist."""
+    def get(self, name: str, *, endpoint: str | None, bucket: str | None) -> Credentials:
+        """The profile's keys, for use there.
+
+        Raises:
+            UnknownProfile: it names those that exist.
+            ProfilePinned: the operator has tied the profile to another endpoint or bucket.
+        """
         found = self._profiles.get(_key(name))
         if found is None:
             raise UnknownProfile(self.names)
-        return found[1]
+        profile = found[1]
+        for argument, pinned, given in (("endpoint", profile.endpoint, endpoint), ("bucket", profile.bucket, bucket)):
+            if pinned is not None and given != pinned:
+                raise ProfilePinned(argument, pinned)
+        return profile.credentials
 
 
-def profiles_from_environment(environment: Mapping[str, str]) -> dict[str, Credentials]:
-    """`PAPERSPACE_MCP_CREDENTIAL_<PROFILE>_ACCESS_KEY` with `..._SECRET_KEY`.
+def profiles_from_environment(environment: Mapping[str, str]) -> dict[str, Profile]:
+    """`PAPERSPACE_MCP_CREDENTIAL_<PROFILE>_ACCESS_KEY` with `..._SECRET_KEY`, and `..._ENDPOINT`, `..._BUCKET`.
 
     Raises:
-        ProfileError: one half without the other.
+        ProfileError: one half without the other, or a variable that is none of these: a mistyped limit limits nothing.
     """
-    halves: dict[str, dict[str, SecretStr]] = {}
+    given: dict[str, dict[str, str]] = {}
     for variable, value in environment.items():
-        if value and (match := _VARIABLE.fullmatch(variable.upper())):
-            halves.setdefault(match["profile"].lower(), {})[match["half"]] = SecretStr(value)
-    profiles: dict[str, Credentials] = {}
-    for name, half in halves.items():
+        if match := _VARIABLE.fullmatch(variable.upper()):
+            if value:
+                given.setdefault(match["profile"].lower(), {})[match["part"]] = value
+        elif variable.upper().startswith(_PREFIX):
+            near = difflib.get_close_matches(variable.upper().rsplit("_", 1)[-1], ("ENDPOINT", "BUCKET"), 1)
+            raise ProfileError(f"{variable}: must end in _{near[0] if near else ', _'.join(_PARTS)}; correct it")
+    profiles: dict[str, Profile] = {}
+    for name, parts in given.items():
         for wanted in ("ACCESS_KEY", "SECRET_KEY"):
-            if wanted not in half:
-                raise ProfileError(f"PAPERSPACE_MCP_CREDENTIAL_{name.upper()}_{wanted}: not set; set it too")
-        profiles[name] = Credentials(half["ACCESS_KEY"], half["SECRET_KEY"])
+            if wanted not in parts:
+                raise ProfileError(f"{_PREFIX}{name.upper()}_{wanted}: not set; set it too")
+        keys = Credentials(SecretStr(parts["ACCESS_KEY"]), SecretStr(parts["SECRET_KEY"]))
+        profiles[name] = Profile(keys, parts.get("ENDPOINT"), parts.get("BUCKET"))
     return profiles
 
 
-def profiles_from_aws(file: Path, allowed: Sequence[str]) -> dict[str, Credentials]:
+def profiles_from_aws(file: Path, allowed: Sequence[str]) -> dict[str, Profile]:
     """The allowed named profiles of an AWS credentials file; `*` allows all.
 
     Raises:
@@ -80,12 +111,14 @@ def profiles_from_aws(file: Path, allowed: Sequence[str]) -> dict[str, Credentia
         raise ProfileError(
             f"PAPERSPACE_MCP_AWS_PROFILES: {file} cannot be read ({type(error).__name__}); mend it or unset this"
         ) from None
-    profiles: dict[str, Credentials] = {}
+    profiles: dict[str, Profile] = {}
     for name in parser.sections() if "*" in allowed else allowed:
         section = dict(parser[name]) if parser.has_section(name) else {}
         access, secret = section.get("aws_access_key_id"), section.get("aws_secret_access_key")
         if access and secret:
-            profiles[name] = Credentials(SecretStr(access), SecretStr(secret))
+            profiles[name] = Profile(
+                Credentials(SecretStr(access), SecretStr(secret)), endpoint=section.get("endpoint_url")
+            )
         elif "*" not in allowed:
             raise ProfileError(f"PAPERSPACE_MCP_AWS_PROFILES: {file} has no key pair in profile {name!r}; correct it")
     return profiles
