@@ -125,6 +125,8 @@ def _serve(options: dict[str, Any]) -> int:
         return _wrong(str(error))
     server = build_server(service)
     if settings.transport == "stdio":
+        if sys.stdin.isatty():
+            print("Waiting for an MCP host on stdin. To try it out: paperspace-storage-mcp demo", file=sys.stderr)  # noqa: T201
         from paperspace_storage_server.transports.stdio import serve_stdio
 
         _run(_closing(serve_stdio(server), service))

@@ -69,6 +69,7 @@ class InvalidArguments(Failure):
 
     tool: str
     problems: list[str]
+    changed: Changed = "said"
 
     def text(self) -> str:
         return f"{self.tool}: {'; '.join(self.problems)}. Correct and call again; nothing was sent."
