@@ -51,8 +51,9 @@ async def rows(faults: Sequence[Fault] = FAULTS, often: Sequence[Often] = ("once
         async with gate:
             return await row(fault, how, act, dialect)
 
-    cases = [(f, how, act, dialect) for act in ACTS for f in faults for how in often for dialect in DIALECTS]
-    return await asyncio.gather(*(one(*case) for case in cases))
+    return await asyncio.gather(
+        *(one(fault, how, act, dialect) for act in ACTS for fault in faults for how in often for dialect in DIALECTS)
+    )
 
 
 async def row(fault: Fault, often: Often, act: Act, dialect: Dialect) -> Row:
@@ -80,7 +81,7 @@ async def row(fault: Fault, often: Often, act: Act, dialect: Dialect) -> Row:
             text = text.replace(one, "<new id>")
         return Row(
             fault=fault.name,
-            acted=fault.commit,
+            acted=bool(fault.commit),
             often=often,
             act=act,
             dialect=dialect,
@@ -111,9 +112,7 @@ def table(found: Sequence[Row]) -> str:
     """The matrix as Markdown, a table an operation; dialects that behave alike share a line."""
     parts: list[str] = []
     for act in ACTS:
-        parts.append(
-            f"\n## {act}\n\n| fault | hits | dialect | requests | effect there | what the caller reads |\n| --- | --- | --- | --- | --- | --- |"
-        )
+        parts.append(f"\n## {act}\n\n{_HEAD}")
         merged: dict[tuple[str, Often], dict[str, list[str]]] = {}
         for one in found:
             if one.act == act:
@@ -140,3 +139,30 @@ def _reads(one: Row) -> str:
         return f"success{': ' + notice[1] if notice else ''}"
     text = re.sub(r"within [\d.]+ s", "within N s", one.text)
     return "**error**: " + text.replace("|", "\\|")
+
+
+_INTRODUCTION = """\
+# What a failure costs
+
+An answer that is lost costs a pause or a plain sentence: never a duplicate, a wrong success or a hang.
+
+| | not sent, 429 | answer lost, timed out, 408, 5xx |
+| --- | --- | --- |
+| GET, PUT, DELETE | repeated | repeated, up to 4 tries within the call's budget; a write's fate is then looked up |
+| POST that creates | repeated | never: what is new and fits is looked for |
+| POST that restores | repeated | never |
+
+The tables below are observed, not written: a real client calls the server, before a proxy that spoils the exchange,
+before the sandbox. `once` spoils the first request of the operation, `always` each of them; `acted` means that the
+sandbox did what was asked before its answer was spoilt. GETs of a create are the look at what is there before, and
+the looks for what may be new; a delete and a restore look first at what they would destroy. Pauses are not slept.
+
+    .venv/bin/python bench/faults.py --matrix > docs/failures.md    # about half a minute
+
+An empty 200 to a restore counts as accepted in the published dialect: its specification promises no more.
+"""
+
+
+def page(found: Sequence[Row]) -> str:
+    """docs/failures.md."""
+    return _INTRODUCTION + table(found)

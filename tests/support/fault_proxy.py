@@ -32,7 +32,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to spoil an exchange. `commit`: the sandbox gets the request, whatever the client hears of it.
+    """One way to spoil an exchange. `commit`: how often the sandbox gets the request, whatever the client hears.
 
     `answer` sends `reply` in place of the sandbox's answer, `raw` bytes that are no HTTP, `mislabel` the sandbox's
     answer with another content type, `truncate` half of it, `drip` a byte each `seconds`; `hang` never answers.
@@ -41,7 +41,7 @@ class Fault:
 
     name: str
     act: Act
-    commit: bool = False
+    commit: int = 0
     reply: Reply = field(default_factory=lambda: Reply(200))
     seconds: float = 0.0
 
@@ -164,7 +164,9 @@ class FaultProxy:
             return await _send(writer, await self.forward(seen))
         if fault.seconds and fault.act != "drip":
             await asyncio.sleep(fault.seconds)
-        reply = await self.forward(seen) if fault.commit else Reply(200)
+        reply = Reply(200)
+        for _ in range(fault.commit):
+            reply = await self.forward(seen)
         if fault.act == "answer":
             return await _send(writer, fault.reply if fault.reply.status else reply)
         if fault.act == "mislabel":
@@ -238,24 +240,24 @@ def _answer(
 
 def _after(fault: Fault) -> Fault:
     """The same, after the sandbox has acted."""
-    return Fault(f"{fault.name}, acted", fault.act, True, fault.reply, fault.seconds)
+    return Fault(f"{fault.name}, acted", fault.act, 1, fault.reply, fault.seconds)
 
 
 _500 = _answer("500", 500, _ERROR)
 _503 = _answer("503", 503)
 _TEXT = Reply(200, "text/plain; charset=latin-1")
 FAULTS: tuple[Fault, ...] = (
-    Fault("latency 20 ms", "mislabel", True, Reply(200), 0.02),
+    Fault("latency 20 ms", "mislabel", 1, Reply(200), 0.02),
     Fault("reset before the commit", "reset"),
-    Fault("reset after the commit", "reset", True),
-    Fault("truncated body", "truncate", True),
+    Fault("reset after the commit", "reset", 1),
+    Fault("truncated body", "truncate", 1),
     Fault("bytes that are no HTTP", "raw", reply=Reply(0, body=b"\x00\xff\x16\x03\x01 nonsense\r\n\r\n")),
-    Fault("bytes that are no HTTP, acted", "raw", True, Reply(0, body=b"\x00\xff\x16\x03\x01 nonsense\r\n\r\n")),
+    Fault("bytes that are no HTTP, acted", "raw", 1, Reply(0, body=b"\x00\xff\x16\x03\x01 nonsense\r\n\r\n")),
     _answer("garbage for JSON", 200, b"\x80\x81\xfe{]"),
     _after(_answer("garbage for JSON", 200, b"\x80\x81\xfe{]")),
     _answer("HTML page", 200, _HTML, kind="text/html"),
     _after(_answer("HTML page", 200, _HTML, kind="text/html")),
-    Fault("wrong content type", "mislabel", True, _TEXT),
+    Fault("wrong content type", "mislabel", 1, _TEXT),
     _answer("200 with an error body", 200, _ERROR),
     _after(_answer("200 with an error body", 200, _ERROR)),
     _answer("200, empty", 200),
@@ -271,8 +273,8 @@ FAULTS: tuple[Fault, ...] = (
     _503,
     _after(_503),
     Fault("hang", "hang"),
-    Fault("hang, acted", "hang", True),
-    Fault("slow drip", "drip", True, seconds=0.5),
+    Fault("hang, acted", "hang", 1),
+    Fault("slow drip", "drip", 1, seconds=0.5),
 )
 SLOW = frozenset({"hang", "hang, acted", "slow drip"})
 """Faults that end by a time limit, in real time."""

@@ -1,0 +1,170 @@
+"""At most one creation: an answer that is lost is looked for, and never mistaken for another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+
+import pytest
+
+from faults.creates import faulted_creates
+from support.fault_proxy import Fault, Reply, Rule
+from support.faulted import Bed, Dialect, faulted
+
+pytestmark = pytest.mark.anyio
+DIALECTS = pytest.mark.parametrize("dialect", ["published", "live"])
+LOST = Fault("lost after", "reset", 1)
+LOST_BEFORE = Fault("lost before", "reset")
+TWICE = Fault("lost after another did the same", "reset", 2)
+
+
+async def _machine(bed: Bed) -> str:
+    return str((await bed.items("/snapshots"))[0]["machineId"])
+
+
+async def _named(bed: Bed, name: str) -> list[str]:
+    return [str(one["id"]) for one in await bed.items("/snapshots?limit=100") if one["name"] == name]
+
+
+@DIALECTS
+async def test_an_older_snapshot_of_the_same_name_is_not_passed_off_as_the_new_one(dialect: Dialect) -> None:
+    async with faulted(dialect) as bed:
+        machine = await _machine(bed)
+        ok, _ = await bed.call("create_snapshot", machineId=machine, name="nightly")
+        assert ok
+        bed.proxy.forget()
+        bed.proxy.rules = (Rule(LOST_BEFORE, "POST"),)
+        answer = await bed.call("create_snapshot", machineId=machine, name="nightly")
+        assert answer == (
+            False,
+            "It is unknown whether the snapshot was created: The connection to the API was lost. None that fits was "
+            "found by looking. Look with list_snapshots (machineId) before trying again. Whether anything was "
+            "changed is unknown.",
+        )
+        assert bed.proxy.methods == ["GET", "POST", "GET", "GET", "GET"]
+        assert bed.sleeps.slept == [0.0, 1.0, 3.0]
+        assert len(await _named(bed, "nightly")) == 1
+
+
+@DIALECTS
+async def test_the_new_one_of_two_with_the_same_name_is_found(dialect: Dialect) -> None:
+    async with faulted(dialect) as bed:
+        machine = await _machine(bed)
+        _, text = await bed.call("create_snapshot", machineId=machine, name="nightly")
+        older = json.loads(text)["id"]
+        bed.proxy.rules = (Rule(LOST, "POST"),)
+        ok, text = await bed.call("create_snapshot", machineId=machine, name="nightly")
+        found = json.loads(text)
+        both = await _named(bed, "nightly")
+        assert ok
+        assert {older, found["id"]} == set(both)
+        assert found["id"] != older
+        assert found["notice"] == "The API's answer was lost; this snapshot was found by looking and is new."
+
+
+@DIALECTS
+async def test_two_new_ones_that_fit_are_an_honest_unknown(dialect: Dialect) -> None:
+    async with faulted(dialect) as bed:
+        bed.proxy.rules = (Rule(TWICE, "POST"),)
+        ok, text = await bed.call("create_snapshot", machineId=await _machine(bed), name="nightly")
+        both = await _named(bed, "nightly")
+        assert not ok
+        assert f"Several new ones fit it: {', '.join(both)}." in text
+        assert bed.proxy.count("POST") == 1
+
+
+@DIALECTS
+async def test_a_creation_is_not_sent_when_what_is_there_before_cannot_be_read(dialect: Dialect) -> None:
+    async with faulted(dialect) as bed:
+        machine = await _machine(bed)
+        bed.proxy.rules = (Rule(Fault("down", "answer", reply=Reply(503)), "GET"),)
+        answer = await bed.call("create_snapshot", machineId=machine, name="nightly")
+        assert answer == (
+            False,
+            "The API failed (503) after 4 tries. This is on its side: try again in a minute. Nothing was changed.",
+        )
+        assert bed.proxy.methods == ["GET"] * 4
+
+
+@DIALECTS
+async def test_a_creation_of_which_nothing_can_be_looked_up_says_so(dialect: Dialect) -> None:
+    async with faulted(dialect) as bed:
+        machine = await _machine(bed)
+        down = Fault("down", "answer", reply=Reply(503))
+        bed.proxy.rules = (Rule(LOST, "POST"), Rule(down, "GET", nth=frozenset(range(2, 99))))
+        ok, text = await bed.call("create_snapshot", machineId=machine, name="nightly")
+        assert not ok
+        assert "Looking for it was not possible either." in text
+        assert bed.proxy.count("POST") == 1
+
+
+@DIALECTS
+async def test_creations_of_one_name_at_once_never_claim_each_others(dialect: Dialect) -> None:
+    """A third caller that comes while the second takes over from the first must wait, too."""
+    async with faulted(dialect) as bed:
+        machine = await _machine(bed)
+        bed.proxy.rules = (Rule(LOST, "POST", nth=frozenset({1, 3, 5})), Rule(LOST_BEFORE, "POST", nth=frozenset({2})))
+
+        async def create(turns: int) -> tuple[bool, str]:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            return await bed.call("create_snapshot", machineId=machine, name="nightly")
+
+        answers = await asyncio.gather(*(create(number * 40) for number in range(6)))
+        ids = [json.loads(text)["id"] for ok, text in answers if ok]
+        assert len(ids) == 5
+        assert sorted(ids) == sorted(await _named(bed, "nightly"))
+
+
+async def test_a_creation_waits_for_another_of_its_name_no_longer_than_its_budget() -> None:
+    async with faulted("live", budget=0.6) as bed:
+        machine = await _machine(bed)
+        bed.proxy.rules = (Rule(Fault("hang", "hang"), "POST"), Rule(Fault("hang", "hang"), "GET"))
+        answers = await asyncio.gather(
+            *(bed.call("create_snapshot", machineId=machine, name="nightly") for _ in range(4))
+        )
+        assert [ok for ok, _ in answers] == [False] * 4
+        assert all("did not answer within 0.6" in text and text.endswith("Nothing was changed.") for _, text in answers)
+        assert bed.service.connection.creating == {}
+
+
+@DIALECTS
+async def test_a_stray_answer_does_not_settle_the_dialect(dialect: Dialect) -> None:
+    async with faulted(dialect, spoken="auto") as bed:
+        stray = Reply(200, body=b'{"hasMore":1,"data":null}' if dialect == "published" else b'["maintenance"]')
+        bed.proxy.rules = (Rule(Fault("stray", "answer", reply=stray), "GET", nth=frozenset({1})),)
+        ok, text = await bed.call("get_storage_utilization" if dialect == "published" else "list_snapshots")
+        assert (ok, bed.service.connection.dialect) == (False, "auto"), text
+        ok, _ = await bed.call("list_shared_drives", name="datasets")
+        assert (ok, bed.service.connection.dialect) == (True, dialect)
+
+
+@DIALECTS
+async def test_a_repeat_that_is_refused_does_not_say_that_nothing_was_changed(dialect: Dialect) -> None:
+    async with faulted(dialect) as bed:
+        drive = next(one for one in await bed.items("/shared-drives") if one["name"] == "datasets")
+        late = Fault("late", "answer", reply=Reply(429, headers=(("retry-after", "9000"),)))
+        bed.proxy.rules = (
+            Rule(LOST_BEFORE, "PUT", nth=frozenset({1})),
+            Rule(late, "PUT"),
+        )
+        ok, text = await bed.call("update_shared_drive", id=drive["id"], name="renamed")
+        assert not ok
+        assert text.endswith("Whether anything was changed is unknown.")
+
+
+@DIALECTS
+async def test_an_error_body_with_an_id_is_no_resource(dialect: Dialect) -> None:
+    async with faulted(dialect) as bed:
+        body = b'{"id":"req1","code":"OOPS","message":"no"}'
+        bed.proxy.rules = (Rule(Fault("error", "answer", reply=Reply(200, body=body)), "GET"),)
+        ok, text = await bed.call("get_shared_drive", id="sd1")
+        assert (ok, 'status 200 with an error body ("no")' in text) == (False, True)
+
+
+@DIALECTS
+async def test_sixty_creations_under_random_faults_make_no_duplicate_and_no_wrong_success(dialect: Dialect) -> None:
+    tally = await faulted_creates(dialect, 60, random.Random(f"sixty {dialect}"))
+    assert (tally.calls, tally.duplicates, tally.wrong_successes) == (60, 0, 0)
+    assert tally.faults.total() > 30
