@@ -81,8 +81,12 @@ class Vault:
         """As `mask`, and also beginnings, ends and middles of secrets: for errors and logs, which quote strangers."""
         text = self.mask(text)
         for known in (self._lasting, self._recent):
-            for secret in known:
-                text = _mask_words(text, secret) if len(secret) < SHORTEST else _mask_runs(text, secret)
+            for secret, spellings in known.items():
+                if len(secret) < SHORTEST:
+                    text = _mask_words(text, secret)
+                    continue
+                for spelling in spellings:  # an encoded one may be cut off too
+                    text = _mask_runs(text, spelling)
         return text
 
 
