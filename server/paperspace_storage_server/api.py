@@ -212,6 +212,10 @@ class PaperspaceStorage:
         Where the API's answer is lost, exactly one resource that was not there before, with the fields asked for,
         is the answer; none or several is an honest "unknown".
         """
+        if (codec := self.connection.codec) is not None:
+            make(codec)  # refuses what cannot be expressed before anything is asked
+        else:
+            _alike(make)
         async with self.connection.one_at_a_time(kind, name, self.budget):
             before = await self._ids_before(page)
             try:
