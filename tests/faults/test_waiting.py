@@ -1,0 +1,146 @@
+"""Following a machine event, and giving up a call that nobody waits for any more."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+import uvicorn
+from mcp import Client
+
+from paperspace_storage_server.app import build_server
+from paperspace_storage_server.transports.web import streamable_http_app
+from support.fault_proxy import Fault, Reply, Rule
+from support.faulted import Bed, Mode, faulted, outcome
+
+pytestmark = pytest.mark.anyio
+MODES = pytest.mark.parametrize("mode", ["auto", "legacy"])
+HANG = Fault("hang", "hang", 1)
+
+
+async def _machine(bed: Bed) -> str:
+    return str((await bed.items("/snapshots"))[0]["machineId"])
+
+
+async def _follow(bed: Bed, seconds: int) -> tuple[bool, str, list[tuple[float, float | None, str | None]]]:
+    seen: list[tuple[float, float | None, str | None]] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        seen.append((done, total, message))
+
+    arguments = {"machineId": await _machine(bed), "name": "followed", "waitSeconds": seconds}
+    result = await bed.client.call_tool("create_snapshot", arguments, progress_callback=progress)
+    return *outcome(result), seen
+
+
+@MODES
+async def test_a_wait_that_ends_too_early_is_a_success_that_says_not_finished(mode: Mode) -> None:
+    async with faulted("live", event_seconds=3600, mode=mode) as bed:
+        ok, text, seen = await _follow(bed, 4)
+        snapshot = json.loads(text)
+        event = snapshot["event"]
+        assert ok
+        assert event["state"] == "new"
+        assert snapshot["notice"] == f"Not finished: event {event['id']} is new. Follow it with get_machine_event."
+        assert bed.sleeps.slept == pytest.approx([0.5, 0.75, 1.125, 1.625])
+        assert [(done, total) for done, total, _ in seen] == [(0.5, 4.0), (1.2, 4.0), (2.4, 4.0), (4.0, 4.0)]
+        assert {message for _, _, message in seen} == {f"Snapshot {snapshot['id']}: new"}
+
+
+async def test_a_wait_is_cut_to_what_the_budget_leaves() -> None:
+    async with faulted("live", event_seconds=3600, budget=3.0) as bed:
+        ok, text, _ = await _follow(bed, 10_000)
+        assert ok
+        assert "Not finished" in json.loads(text)["notice"]
+        assert sum(bed.sleeps.slept) <= 2.0
+
+
+async def test_an_event_that_is_done_ends_the_wait() -> None:
+    async with faulted("live", event_seconds=0) as bed:
+        ok, text, _ = await _follow(bed, 30)
+        assert (ok, json.loads(text)["event"]["state"]) == (True, "done")
+        assert "notice" not in json.loads(text)
+        assert bed.sleeps.slept == []
+
+
+@MODES
+async def test_an_event_that_ends_in_error_is_a_failure_with_the_events_words(mode: Mode) -> None:
+    async with faulted("live", event_seconds=0.02, mode=mode) as bed:
+        machine = await _machine(bed)
+        result = await bed.client.call_tool(
+            "create_snapshot", {"machineId": machine, "name": "sandbox-fail", "waitSeconds": 10_000}
+        )
+        ok, text = outcome(result)
+        assert not ok
+        assert (
+            'ended as error. The event says: "The sandbox let this event fail, because of the snapshot\'s name."'
+            in (text)
+        )
+
+
+async def test_an_event_that_cannot_be_read_is_no_failure_of_what_was_accepted() -> None:
+    async with faulted("live", event_seconds=3600) as bed:
+        bed.proxy.rules = (Rule(Fault("down", "answer", reply=Reply(503)), "GET", "/machine-events/"),)
+        ok, text, _ = await _follow(bed, 5)
+        assert ok
+        assert "was accepted, but its event could not be followed: The API failed (503)" in json.loads(text)["notice"]
+        assert json.loads(text)["event"]["state"] == "new"
+
+
+# --- cancelled
+
+
+async def _until(happened: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if happened():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen within 5 s")
+
+
+async def _cancelled(bed: Bed, calling: Callable[[], Awaitable[Any]]) -> None:
+    """Start a call, end it as soon as its POST hangs, and see that the request stops and nothing follows."""
+    bed.proxy.rules = (Rule(HANG, "POST"),)
+    async with anyio.create_task_group() as group:
+        group.start_soon(calling)
+        await _until(lambda: bed.proxy.count("POST") == 1)
+        group.cancel_scope.cancel()
+    await _until(bed.proxy.dropped.is_set)
+    for _ in range(20):
+        await asyncio.sleep(0.005)
+    assert bed.proxy.methods == ["GET", "POST"]
+    assert bed.service.connection.creating == {}
+
+
+@MODES
+async def test_a_cancelled_call_stops_its_request_and_sends_nothing_more(mode: Mode) -> None:
+    async with faulted("live", mode=mode) as bed:
+        arguments = {"machineId": await _machine(bed), "name": "given up"}
+        await _cancelled(bed, lambda: bed.client.call_tool("create_snapshot", arguments))
+        ok, _ = await bed.call("list_shared_drives")  # the server goes on
+        assert ok
+
+
+@asynccontextmanager
+async def _over_http(bed: Bed) -> AsyncGenerator[str]:
+    config = uvicorn.Config(streamable_http_app(build_server(bed.service)), port=0, log_level="error", lifespan="on")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    try:
+        await _until(lambda: server.started)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/mcp"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@MODES
+async def test_a_client_over_http_that_goes_away_stops_its_request(mode: Mode) -> None:
+    async with faulted("live") as bed, _over_http(bed) as url, Client(url, mode=mode) as client:
+        arguments = {"machineId": await _machine(bed), "name": "given up"}
+        await _cancelled(bed, lambda: client.call_tool("create_snapshot", arguments))
