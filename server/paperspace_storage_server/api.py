@@ -214,8 +214,8 @@ class PaperspaceStorage:
         """
         if (codec := self.connection.codec) is not None:
             make(codec)  # refuses what cannot be expressed before anything is asked
-        else:
-            _alike(make)
+        elif _alike(make) is None:
+            make(await self.codec())  # else a probe that fails for the list would be made again for the write
         async with self.connection.one_at_a_time(kind, name, self.budget):
             before = await self._ids_before(page)
             try:
