@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter
 from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
@@ -121,19 +121,25 @@ class _SnapshotWithEvent(_Wire):
     event: MachineEvent | None = None
 
 
-_Bytes = Field(ge=0)
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number of bytes, not a boolean")
+    return value
+
+
+_Bytes = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
 
 
 class _Utilization(_Wire):
     """Bytes as decimal strings: pydantic turns a decimal string into the integer, and nothing else into one."""
 
-    dataset_usage: int = _Bytes
-    model_usage: int = _Bytes
-    notebook_workspace_usage: int = _Bytes
-    shared_storage_usage: int = _Bytes
-    total_usage: int = _Bytes
-    total_free_storage: int = _Bytes
-    remaining_free_storage: int = _Bytes
+    dataset_usage: _Bytes
+    model_usage: _Bytes
+    notebook_workspace_usage: _Bytes
+    shared_storage_usage: _Bytes
+    total_usage: _Bytes
+    total_free_storage: _Bytes
+    remaining_free_storage: _Bytes
     team_id: str | None = Field(default=None, validation_alias=AliasChoices("teamId"))
 
 
