@@ -6,9 +6,8 @@ import pytest
 
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE
+from support.conversations import CONVERSATIONS, PROFILES, REFUSED, Conversation, Json
 from support.recorded import Mode, RecordedApi, answer_of, connected, failure_of
-
-from .conversations import CONVERSATIONS, PROFILES, REFUSED, Conversation, Json
 
 pytestmark = pytest.mark.anyio
 DIALECTS: tuple[Dialect, ...] = ("published", "live")

@@ -1,0 +1,262 @@
+"""The codecs as pure functions: what counts as a success, and what every other answer becomes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paperspace_storage_server.api import codec_of
+from paperspace_storage_server.wire.answers import failure_of, page_locally
+from paperspace_storage_server.wire.messages import Answer, Dialect, path_of
+from paperspace_storage_server.wire.recognise import recognise
+from paperspace_storage_tools.errors import (
+    Failure,
+    Malformed,
+    RateLimited,
+    Refused,
+    ServerTrouble,
+    Unsupported,
+    describe,
+)
+from paperspace_storage_tools.ports import DriveQuery, SnapshotQuery
+
+from .every_operation import OPERATIONS, Known, answer
+
+each = pytest.mark.parametrize("known", OPERATIONS, ids=str)
+ERROR = {"code": "BAD", "message": "not so"}
+
+
+@each
+def test_the_least_success_is_taken(known: Known) -> None:
+    known.operation.decode(answer(known.success))
+
+
+@pytest.mark.parametrize("known", [one for one in OPERATIONS if not one.promises_no_body], ids=str)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"   ",
+        b"{",
+        b'{"id": "x1", "name": "cut',
+        b"<html><body>Bad gateway</body></html>",
+        b"\xff\xfe",
+        ERROR,
+        {**ERROR, "id": "x1"},
+        "text",
+        7,
+        True,
+        [7],
+        [{"name": "no id"}],
+        {"id": None},
+        {"id": 7},
+        {"data": {"name": "no id"}},
+        {"data": None, "event": None},
+        {"hasMore": "what", "items": []},
+        {"items": [{"id": 1}], "hasMore": False},
+    ],
+    ids=repr,
+)
+def test_a_200_of_another_shape_is_malformed_and_never_a_success(known: Known, body: object) -> None:
+    with pytest.raises(Malformed):
+        known.operation.decode(answer(body))
+
+
+def test_an_operation_without_a_promised_body_takes_nothing_or_an_object_that_tells_no_error() -> None:
+    (known,) = [one for one in OPERATIONS if one.promises_no_body]
+    for body in (b"", b"  ", {}, {"id": "x1"}):
+        known.operation.decode(answer(body))
+    for body in (b"{", b"<html>", ERROR, {"error": "no"}, {"errors": []}, "text", 7, [], b"\xff"):
+        with pytest.raises(Malformed):
+            known.operation.decode(answer(body))
+
+
+@each
+def test_an_html_content_type_is_no_success_whatever_the_body(known: Known) -> None:
+    with pytest.raises(Malformed, match="^$|web page") as raised:
+        known.operation.decode(answer(known.success, content_type="text/html; charset=utf-8"))
+    assert raised.value.what == "it is a web page, not JSON"
+
+
+@each
+def test_every_status_from_400_on_is_its_class_of_failure(known: Known) -> None:
+    for status in range(400, 600):
+        with pytest.raises(Failure) as raised:
+            known.operation.decode(answer(ERROR, status))
+        failure = raised.value
+        if status == 429:
+            assert failure == RateLimited(None, 1)
+        elif status < 500:
+            assert isinstance(failure, Refused)
+            assert (failure.status, failure.code, failure.message, failure.issues) == (status, "BAD", "not so", [])
+        else:
+            assert failure == ServerTrouble(status, "not so", 1)
+
+
+@each
+@pytest.mark.parametrize("status", [100, 203, 205, 206, 301, 302, 304, 307])
+def test_a_status_that_nobody_promised_is_malformed(known: Known, status: int) -> None:
+    with pytest.raises(Malformed) as raised:
+        known.operation.decode(answer(known.success, status))
+    assert raised.value.what == f"status {status} was not expected"
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["x1", "new"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["id", "data", "event", "items", "hasMore", "nextPage", "state", "size", "s3Config", "code"]
+            )
+            | st.text(max_size=5),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+_ANSWERS = st.builds(
+    Answer,
+    st.sampled_from([200, 200, 200, 201, 202, 204]) | st.integers(100, 999),
+    st.sampled_from(["application/json", "", "text/html", "text/plain"]),
+    _JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40),
+)
+
+
+@given(_ANSWERS)
+def test_no_answer_raises_anything_but_a_failure_or_succeeds_without_an_id(one: Answer) -> None:
+    for known in OPERATIONS:
+        try:
+            known.operation.decode(one)
+        except Failure as failure:
+            assert "\n" not in describe(failure, write=True)
+            continue
+        assert 200 <= one.status < 300
+        if known.needs_id and one.body.strip():
+            assert _has_id(json.loads(one.body)), (str(known), one)
+    recognise(one)
+
+
+def _has_id(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    found = cast("dict[str, Any]", value)
+    inner = found.get("data", found)
+    return isinstance(inner, dict) and isinstance(cast("dict[str, Any]", inner).get("id"), str)
+
+
+@each
+def test_an_id_alone_is_a_whole_resource_and_nulls_are_absent(known: Known) -> None:
+    nulls = dict.fromkeys(("name", "region", "note", "dtCreated", "bucket", "s3Config", "password", "error"))
+    success = known.success
+    if not isinstance(success, dict) or "hasMore" in success or not known.needs_id:
+        return
+    made = cast("dict[str, Any]", success)
+    body = {**made, "data": {**nulls, **made["data"]}} if "data" in made else {**nulls, **made}
+    value = known.operation.decode(answer(body)).value
+    if value is not None:
+        assert None not in value.model_dump(by_alias=True, exclude_none=True).values()
+        assert value == known.operation.decode(answer(success)).value
+
+
+def test_an_error_message_is_cleaned_and_bounded() -> None:
+    body = {
+        "code": "C" * 90,
+        "message": "\x1b[31mred\u202e\x00\n" + "m" * 900,
+        "issues": [{"message": "i" * 900}, {"message": "\u200b"}, {}] + [{"message": "more"}] * 9,
+    }
+    failure = failure_of(answer(body, 422), kind="snapshot", id="ss1")
+    assert failure == Refused(422, "C" * 40, ("red " + "m" * 900)[:300], "snapshot", "ss1", ["i" * 300, "more", "more"])
+    assert len(failure.text()) < 700
+    assert failure.text().isprintable()
+
+
+@pytest.mark.parametrize("body", [b"<html>secret stack trace</html>", b"not json", {"error": "other shape"}, None])
+def test_an_error_without_the_promised_body_keeps_only_its_status(body: object) -> None:
+    assert failure_of(answer(body, 400), kind="snapshot", id=None) == Refused(400, None, None, "snapshot", None, [])
+    assert failure_of(answer(body, 503), kind="snapshot", id=None) == ServerTrouble(503, None, 1)
+
+
+def test_a_malformed_answer_is_named_by_place_without_a_word_of_it() -> None:
+    with pytest.raises(Malformed) as raised:
+        codec_of("live").list_drives(DriveQuery()).decode(
+            answer({"hasMore": False, "items": [{"id": "sd1"}, {"id": {"secret-word": 1}}]})
+        )
+    assert raised.value.what == "items.1.id is not of the promised shape"
+
+
+def test_secrets_of_an_answer_come_beside_the_value_never_in_it() -> None:
+    s3 = {"accessKey": "AKIA1", "secretAccessKey": "S1", "bucket": "b"}
+    for operation, body, secrets in (
+        (codec_of("live").get_drive("sd1"), {"id": "sd1", "password": "P1"}, ["P1"]),
+        (codec_of("live").get_provider("sp1"), {"id": "sp1", "s3Config": s3}, ["AKIA1", "S1"]),
+    ):
+        decoded = operation.decode(answer(body))
+        assert [secret.get_secret_value() for secret in decoded.secrets] == secrets
+        assert not any(secret in decoded.value.model_dump_json() for secret in secrets)
+        assert not any(secret in repr(decoded) for secret in secrets)
+
+
+@pytest.mark.parametrize("number", ["1.5", "1e3", "", "x", "-1", 1.5, None, True])
+def test_a_usage_that_is_no_whole_number_of_bytes_is_malformed(number: object) -> None:
+    (known,) = [one for one in OPERATIONS if str(one) == "live-utilization"]
+    with pytest.raises(Malformed):
+        known.operation.decode(answer({**cast("dict[str, Any]", known.success), "datasetUsage": number}))
+
+
+@pytest.mark.parametrize(
+    ("query", "items", "ids", "next_page"),
+    [
+        (SnapshotQuery(), 3, [0, 1, 2], None),
+        (SnapshotQuery(), 130, list(range(100)), "s099"),
+        (SnapshotQuery(limit=2), 2, [0, 1], "s001"),
+        (SnapshotQuery(limit=2, after="s001"), 2, [0, 1], None),  # an API that ignores `after` would page for ever
+        (SnapshotQuery(limit=2), 1, [0], None),
+        (SnapshotQuery(order_by="name", order="desc", limit=2), 3, [2, 1], "s001"),
+        (SnapshotQuery(order_by="name", order="asc", after="s001"), 3, [2], None),
+    ],
+)
+def test_published_snapshot_pages_go_on_where_the_last_one_ended(
+    query: SnapshotQuery, items: int, ids: list[int], next_page: str | None
+) -> None:
+    body = [{"id": f"s{place:03}", "name": f"n{place:03}"} for place in range(items)]
+    page = codec_of("published").list_snapshots(query).decode(answer(body)).value
+    assert [one.id for one in page.items] == [f"s{place:03}" for place in ids]
+    assert (page.has_more, page.next_page) == (next_page is not None, next_page)
+
+
+def test_a_cursor_whose_item_is_gone_says_to_list_again() -> None:
+    with pytest.raises(Unsupported, match="list again"):
+        page_locally(["a"], after="gone", limit=1, id_of=str)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "dialect"),
+    [
+        ([], 200, "published"),
+        ({"items": [], "hasMore": False}, 200, "live"),
+        ({"id": "x", "networkId": "n"}, 200, "live"),
+        ({"id": "x", "privateNetworkId": "n"}, 200, "published"),
+        ({"id": "x"}, 200, None),
+        ({"id": "x"}, 201, "published"),
+        (None, 204, "published"),
+        (None, 200, None),
+        (b"<html>", 200, None),
+        ([], 500, None),
+        ([], 302, None),
+        (7, 200, None),
+    ],
+)
+def test_the_shape_of_a_success_tells_the_dialect(body: object, status: int, dialect: Dialect | None) -> None:
+    assert recognise(answer(body, status)) == dialect
+
+
+@pytest.mark.parametrize("segment", ["", ".", ".."])
+def test_no_path_is_made_of_a_segment_that_no_quoting_makes_safe(segment: str) -> None:
+    with pytest.raises(ValueError, match="not a path segment"):
+        path_of("snapshots", segment)
