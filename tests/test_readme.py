@@ -1,0 +1,85 @@
+"""The README against the code: every setting, tool and argument, both ways; its JSON, TOML and links."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from paperspace_storage_server.settings import Settings, names_of
+from paperspace_storage_tools.catalogue import CATALOGUE
+from paperspace_storage_tools.schema import input_schema
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def _section(title: str) -> str:
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def _rows(title: str) -> list[list[str]]:
+    """The cells of the section's table, without its head."""
+    lines = [line for line in _section(title).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def _words(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_settings_table_has_every_setting_with_its_flag_and_no_other() -> None:
+    described = {
+        _words(row[0])[0]: (_words(row[1])[0] if row[1].startswith("`") else None) for row in _rows("Settings")
+    }
+    assert described == dict(names_of(field) for field in Settings.model_fields)
+
+
+def test_every_variable_named_anywhere_in_the_readme_exists() -> None:
+    known = {names_of(field)[0] for field in Settings.model_fields} | {"PAPERSPACE_API_TOKEN"}
+    named = set(re.findall(r"PAPERSPACE_\w+", README))
+    profiles = {
+        f"PAPERSPACE_MCP_CREDENTIAL_BACKUP_{part}" for part in ("ACCESS_KEY", "SECRET_KEY", "ENDPOINT", "BUCKET")
+    }
+    mistyped_on_purpose = {"PAPERSPACE_MCP_READONLY"}
+    assert named - profiles - mistyped_on_purpose == known
+
+
+def test_the_tools_table_has_every_tool_with_its_kind_and_arguments_and_no_other() -> None:
+    described = {_words(row[0])[0]: (row[1], sorted(_words(row[2]))) for row in _rows("Tools")}
+    expected: dict[str, tuple[str, list[str]]] = {}
+    for tool in CATALOGUE:
+        schema = input_schema(tool.arguments)
+        required = schema.get("required", [])
+        arguments = sorted(name if name in required else f"{name}?" for name in schema["properties"])
+        expected[tool.name] = (tool.kind, arguments)
+    assert described == expected
+
+
+def test_every_json_and_toml_block_parses_and_the_toml_names_settings() -> None:
+    assert [type(json.loads(block)) for block in _blocks("json")] == [dict, dict]
+    (example,) = [tomllib.loads(block) for block in _blocks("toml")]
+    assert {name.replace("-", "_") for name in example} <= set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_leads_to_something(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"https?://|mailto:", link)]
+    headings = {
+        re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.M)
+    }
+    broken = [
+        link
+        for link in links
+        if (link[1:] not in headings if link.startswith("#") else not (page.parent / link.split("#")[0]).exists())
+    ]
+    assert broken == []
