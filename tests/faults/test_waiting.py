@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -61,26 +64,27 @@ async def test_a_wait_is_cut_to_what_the_budget_leaves() -> None:
 
 
 async def test_an_event_that_is_done_ends_the_wait() -> None:
-    async with faulted("live", event_seconds=0) as bed:
-        ok, text, _ = await _follow(bed, 30)
+    async with faulted("live", event_seconds=3) as bed:
+        ok, text, seen = await _follow(bed, 30)
         assert (ok, json.loads(text)["event"]["state"]) == (True, "done")
         assert "notice" not in json.loads(text)
-        assert bed.sleeps.slept == []
+        assert bed.sleeps.slept == pytest.approx([0.5, 0.75, 1.125, 1.6875])
+        assert [message.rpartition(": ")[2] for _, _, message in seen if message] == [
+            "new",
+            "in progress",
+            "in progress",
+        ]
 
 
 @MODES
 async def test_an_event_that_ends_in_error_is_a_failure_with_the_events_words(mode: Mode) -> None:
-    async with faulted("live", event_seconds=0.02, mode=mode) as bed:
-        machine = await _machine(bed)
-        result = await bed.client.call_tool(
-            "create_snapshot", {"machineId": machine, "name": "sandbox-fail", "waitSeconds": 10_000}
-        )
-        ok, text = outcome(result)
+    async with faulted("live", event_seconds=3, mode=mode) as bed:
+        arguments = {"machineId": await _machine(bed), "name": "sandbox-fail", "waitSeconds": 30}
+        ok, text = outcome(await bed.client.call_tool("create_snapshot", arguments))
+        words = "The sandbox let this event fail, because of the snapshot's name."
         assert not ok
-        assert (
-            'ended as error. The event says: "The sandbox let this event fail, because of the snapshot\'s name."'
-            in (text)
-        )
+        assert text.startswith("Snapshot ss")
+        assert text.endswith(f'ended as error. The event says: "{words}". Read the present state before trying again.')
 
 
 async def test_an_event_that_cannot_be_read_is_no_failure_of_what_was_accepted() -> None:
@@ -144,3 +148,51 @@ async def test_a_client_over_http_that_goes_away_stops_its_request(mode: Mode) -
     async with faulted("live") as bed, _over_http(bed) as url, Client(url, mode=mode) as client:
         arguments = {"machineId": await _machine(bed), "name": "given up"}
         await _cancelled(bed, lambda: client.call_tool("create_snapshot", arguments))
+
+
+async def test_a_cancelled_notification_over_stdio_stops_the_request() -> None:
+    """The handshake era's `notifications/cancelled`, as it stands on the wire, to a server in a process."""
+    async with faulted("live") as bed:
+        machine = await _machine(bed)
+        bed.proxy.rules = (Rule(HANG, "POST"),)
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PAPERSPACE")},
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PAPERSPACE_API_KEY": "key-of-the-team",
+            "PAPERSPACE_API_URL": bed.proxy.url,
+            "PAPERSPACE_MCP_DIALECT": "live",
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "paperspace_storage_server", stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def say(method: str, params: dict[str, Any], id: int | None = None) -> None:
+            assert process.stdin is not None
+            message = {"jsonrpc": "2.0", "method": method, "params": params, **({} if id is None else {"id": id})}
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+
+        try:
+            hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+            say("initialize", hello, 1)
+            assert json.loads(await asyncio.wait_for(process.stdout.readline(), 20))["id"] == 1
+            say("notifications/initialized", {})
+            say("tools/call", {"name": "create_snapshot", "arguments": {"machineId": machine, "name": "given up"}}, 2)
+            await _until(lambda: bed.proxy.count("POST") == 1)
+            say("notifications/cancelled", {"requestId": 2, "reason": "the person pressed escape"})
+            await _until(bed.proxy.dropped.is_set)
+            say("tools/call", {"name": "list_shared_drives", "arguments": {"limit": 1}}, 3)
+            answer: dict[str, Any] = {}
+            for _ in range(3):
+                answer = json.loads(await asyncio.wait_for(process.stdout.readline(), 10))
+                if answer["id"] == 3:
+                    break
+            assert answer["result"]["isError"] is False
+            assert bed.proxy.methods == ["GET", "POST", "GET"]
+            process.stdin.close()
+            assert await asyncio.wait_for(process.wait(), 10) == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -94,10 +95,10 @@ async def faulted(
     event_seconds: float = 0.0,
     mode: Mode = "auto",
 ) -> AsyncGenerator[Bed]:
-    """`spoken` is the setting of the dialect (the sandbox's own unless given)."""
-    app = create_app(dialect, event_seconds=event_seconds)
-    proxy = FaultProxy(app)
+    """`spoken` is the setting of the dialect (the sandbox's own unless given). What is slept passes for the sandbox."""
     sleeps = Sleeps()
+    app = create_app(dialect, event_seconds=event_seconds, clock=lambda: time.time() + sum(sleeps.slept))
+    proxy = FaultProxy(app)
     async with AsyncExitStack() as stack:
         stack.callback(app.state.close)
         await stack.enter_async_context(proxy.serving())
