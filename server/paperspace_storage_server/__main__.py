@@ -71,9 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--audit-file", metavar="FILE", help="one JSON line per write [PAPERSPACE_MCP_AUDIT_FILE]")
     add("--log-level", metavar="LEVEL", help="debug to critical, default warning [PAPERSPACE_MCP_LOG_LEVEL]")
     serve.epilog = (
-        "The API key comes from PAPERSPACE_API_KEY (or PAPERSPACE_API_TOKEN), else from `pspace login`; "
-        "credential profiles from PAPERSPACE_MCP_CREDENTIAL_<PROFILE>_ACCESS_KEY and ..._SECRET_KEY. "
-        "All of these can stand in ~/.paperspace/mcp.toml."
+        "The API key comes from PAPERSPACE_API_KEY (or PAPERSPACE_API_TOKEN), else from `pspace login`. "
+        "Every setting can stand in ~/.paperspace/mcp.toml, except credential profiles: "
+        "PAPERSPACE_MCP_CREDENTIAL_<PROFILE>_ACCESS_KEY and ..._SECRET_KEY (and ..._ENDPOINT, ..._BUCKET)."
     )
 
     commands.add_parser("demo", help="the main job on the sandbox, through a real MCP client")
