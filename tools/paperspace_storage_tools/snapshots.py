@@ -16,7 +16,7 @@ from paperspace_storage_tools.arguments import (
     Paging,
     Seconds,
 )
-from paperspace_storage_tools.errors import Failure, SafetySnapshotKept
+from paperspace_storage_tools.errors import Failure, OutcomeUnknown, SafetySnapshotKept
 from paperspace_storage_tools.machine_events import follow
 from paperspace_storage_tools.models import Deleted, Page, Restored, Snapshot
 from paperspace_storage_tools.ports import Call, Doomed, NewSnapshot, SnapshotChange, SnapshotQuery
@@ -122,9 +122,14 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
     safety: Snapshot | None = None
     by_api = await call.storage.snapshots.makes_safety_snapshots()
     if safe and not by_api and snapshot.machine_id:
-        safety = await call.storage.snapshots.create(
-            NewSnapshot(machine_id=snapshot.machine_id, name=f"Before restore of {snapshot.name or snapshot.id}"[:255])
-        )
+        name = f"Before restore of {snapshot.name or snapshot.id}"[:255]
+        try:
+            safety = await call.storage.snapshots.create(NewSnapshot(machine_id=snapshot.machine_id, name=name))
+        except OutcomeUnknown as unknown:
+            raise OutcomeUnknown(
+                f"The restore was not sent, for it is not sure that its safety snapshot exists. {unknown.what}",
+                unknown.check,
+            ) from None
     try:
         event = await call.storage.snapshots.restore(arguments.id, safety_snapshot=safe and by_api)
     except Failure as failure:
