@@ -9,6 +9,7 @@ import random
 import pytest
 
 from faults.creates import faulted_creates
+from paperspace_storage_server.http.budget import Budget
 from support.fault_proxy import Fault, Reply, Rule
 from support.faulted import Bed, Dialect, faulted
 
@@ -115,6 +116,55 @@ async def test_creations_of_one_name_at_once_never_claim_each_others(dialect: Di
         ids = [json.loads(text)["id"] for ok, text in answers if ok]
         assert len(ids) == 5
         assert sorted(ids) == sorted(await _named(bed, "nightly"))
+
+
+async def test_who_comes_while_a_turn_passes_on_waits_like_everybody() -> None:
+    inside, most = 0, 0
+    async with faulted("live") as bed:
+        connection = bed.service.connection
+
+        async def hold(turns: int) -> None:
+            nonlocal inside, most
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            async with connection.one_at_a_time("snapshot", "nightly", Budget.of(50)):
+                inside += 1
+                most = max(most, inside)
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                inside -= 1
+
+        await asyncio.gather(*(hold(turns) for turns in (0, 1, *range(2, 30))))
+        assert (most, connection.creating) == (1, {})
+
+
+async def test_a_restore_without_its_safety_snapshot_is_not_sent_and_says_so() -> None:
+    async with faulted("published") as bed:
+        bed.proxy.rules = (Rule(LOST_BEFORE, "POST", "/snapshots$"),)
+        snapshot = (await bed.items("/snapshots"))[0]
+        ok, text = await bed.call("restore_snapshot", id=snapshot["id"])
+        assert not ok
+        assert text.startswith("The restore was not sent, for it is not sure that its safety snapshot exists. It is")
+        assert [seen.target for seen in bed.proxy.requests if seen.method == "POST"] == ["/v1/snapshots"]
+
+
+@DIALECTS
+async def test_a_deletion_that_was_lost_is_settled_by_looking(dialect: Dialect) -> None:
+    """The last try may be lost, too, or find nothing more to delete."""
+    for hits in (frozenset({1}), None):
+        async with faulted(dialect) as bed:
+            drive = next(one for one in await bed.items("/shared-drives") if one["name"] == "datasets")
+            bed.proxy.rules = (Rule(LOST, "DELETE", nth=hits),)
+            answer = await bed.call("delete_shared_drive", id=drive["id"])
+            assert answer == (True, f'{{"id":"{drive["id"]}","deleted":true}}')
+
+
+@DIALECTS
+async def test_a_first_deletion_that_finds_nothing_is_a_404(dialect: Dialect) -> None:
+    async with faulted(dialect) as bed:
+        ok, text = await bed.call("delete_shared_drive", id="sd000000000")
+        assert (ok, text.startswith("No shared drive sd000000000 (404 NOT_FOUND).")) == (False, True)
+        assert bed.proxy.count("DELETE") == 0
 
 
 async def test_a_creation_waits_for_another_of_its_name_no_longer_than_its_budget() -> None:

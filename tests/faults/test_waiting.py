@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -33,11 +33,11 @@ async def _machine(bed: Bed) -> str:
 async def _follow(bed: Bed, seconds: int) -> tuple[bool, str, list[tuple[float, float | None, str | None]]]:
     seen: list[tuple[float, float | None, str | None]] = []
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
-        seen.append((done, total, message))
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        seen.append((progress, total, message))
 
     arguments = {"machineId": await _machine(bed), "name": "followed", "waitSeconds": seconds}
-    result = await bed.client.call_tool("create_snapshot", arguments, progress_callback=progress)
+    result = await bed.client.call_tool("create_snapshot", arguments, progress_callback=on_progress)
     return *outcome(result), seen
 
 
@@ -107,7 +107,7 @@ async def _until(happened: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen within 5 s")
 
 
-async def _cancelled(bed: Bed, calling: Callable[[], Awaitable[Any]]) -> None:
+async def _cancelled(bed: Bed, calling: Callable[[], Coroutine[Any, Any, Any]]) -> None:
     """Start a call, end it as soon as its POST hangs, and see that the request stops and nothing follows."""
     bed.proxy.rules = (Rule(HANG, "POST"),)
     async with anyio.create_task_group() as group:
