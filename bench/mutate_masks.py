@@ -11,17 +11,18 @@ import asyncio
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
 from pydantic import SecretStr, ValidationError
+from pydantic_core import to_json
 
-from paperspace_storage_server import app, call, logs, validate
+from paperspace_storage_server import api, app, call, logs, validate
 from paperspace_storage_server.guard import hygiene, secrets
 from paperspace_storage_server.wire.messages import Request
-from paperspace_storage_tools import catalogue
+from paperspace_storage_tools import arguments, catalogue
 from support.guarded import API_KEY, PROFILES
 from support.secrets_sweep import sweep
 
@@ -29,7 +30,7 @@ Mutation = Callable[[ExitStack], None]
 
 
 def _swap(target: Any, name: str, value: Any) -> Mutation:
-    return lambda stack: stack.enter_context(patch.object(target, name, value))  # type: ignore[func-returns-value]
+    return lambda stack: stack.enter_context(patch.object(target, name, value))
 
 
 def _result_of(caller: str) -> Mutation:
@@ -38,7 +39,7 @@ def _result_of(caller: str) -> Mutation:
 
     def result(self: hygiene.Hygiene, value: hygiene.Json) -> tuple[hygiene.Json, str]:
         if sys._getframe(1).f_code.co_name == caller:  # pyright: ignore[reportPrivateUsage]
-            return value, hygiene.to_json(value).decode()
+            return value, to_json(value).decode()
         return real(self, value)
 
     return _swap(hygiene.Hygiene, "result", result)
@@ -55,7 +56,7 @@ def _keep_without(*lost: str) -> Mutation:
 
 
 def _forget_answers(stack: ExitStack) -> None:
-    real = call.PaperspaceStorage
+    real = api.PaperspaceStorage
 
     def deaf(connection: Any, budget: Any, learn: Any, notice: Any) -> Any:
         del learn
@@ -66,20 +67,20 @@ def _forget_answers(stack: ExitStack) -> None:
 
 def _open_arguments(stack: ExitStack) -> None:
     """Secret arguments are plain text in whatever shows the arguments: the audit file."""
-    real = app.Arguments.model_dump
+    real = arguments.Arguments.model_dump
 
-    def dump(self: app.Arguments, **how: Any) -> dict[str, Any]:
+    def dump(self: arguments.Arguments, **how: Any) -> dict[str, Any]:
         opened = {name: value.get_secret_value() for name, value in vars(self).items() if isinstance(value, SecretStr)}
         return {**real(self, **how), **opened}
 
-    stack.enter_context(patch.object(app.Arguments, "model_dump", dump))
+    stack.enter_context(patch.object(arguments.Arguments, "model_dump", dump))
     _result_of("_run")(stack)
 
 
 def _show_input(stack: ExitStack) -> None:
     for tool in catalogue.CATALOGUE:
         stack.callback(tool.arguments.model_rebuild, force=True)  # runs after the setting is back
-        stack.enter_context(patch.dict(tool.arguments.model_config, {"hide_input_in_errors": False}))  # type: ignore[arg-type]
+        stack.enter_context(patch.dict(tool.arguments.model_config, {"hide_input_in_errors": False}))
         tool.arguments.model_rebuild(force=True)
 
 
@@ -90,6 +91,10 @@ def _pydantic_text(error: ValidationError, model: object) -> list[str]:
 
 def _plain_format(self: logs.MaskingFormatter, record: logging.LogRecord) -> str:
     return logging.Formatter.format(self, record)
+
+
+def _whole_request(self: Request) -> str:
+    return f"{self.body!r}"
 
 
 def _chatty(level: str, vault: secrets.Vault) -> None:
@@ -103,16 +108,16 @@ _real_log = logs.log_to_stderr
 MASKS: dict[str, Mutation] = {
     "Hygiene.result of an answer": _result_of("_succeeded"),
     "Hygiene.result of the audit file's arguments": _result_of("_run"),
-    "Hygiene.failure": _swap(hygiene.Hygiene, "failure", lambda self, text: text),  # type: ignore[misc]  # pyright: ignore[reportUnknownLambdaType]
-    "Hygiene.shown (questions)": _swap(hygiene.Hygiene, "shown", lambda self, text: text),  # type: ignore[misc]  # pyright: ignore[reportUnknownLambdaType]
+    "Hygiene.failure": _swap(hygiene.Hygiene, "failure", lambda self, text: text),  # pyright: ignore[reportUnknownLambdaType]
+    "Hygiene.shown (questions)": _swap(hygiene.Hygiene, "shown", lambda self, text: text),  # pyright: ignore[reportUnknownLambdaType]
     "cleaning before masking": _swap(hygiene, "clean", str),
     "secret arguments learned": _swap(app, "SecretStr", type("Nothing", (), {})),
     "secrets in answers learned": _forget_answers,
     "the API key kept": _keep_without(API_KEY),
     "profiles' keys kept": _keep_without(*PROFILES["team"]),
     "parts of secrets in failures and logs": _swap(secrets.Vault, "mask_parts", secrets.Vault.mask),
-    "whole secrets in results": _swap(secrets.Vault, "mask", lambda self, text: text),  # type: ignore[misc]  # pyright: ignore[reportUnknownLambdaType]
-    "the quick look of a result": _swap(secrets.Vault, "touches", lambda self, text: False),  # type: ignore[misc]  # pyright: ignore[reportUnknownLambdaType]
+    "whole secrets in results": _swap(secrets.Vault, "mask", lambda self, text: text),  # pyright: ignore[reportUnknownLambdaType]
+    "the quick look of a result": _swap(secrets.Vault, "touches", lambda self, text: False),  # pyright: ignore[reportUnknownLambdaType]
     "encoded spellings": _swap(secrets, "_spellings", lambda secret: (secret,)),  # pyright: ignore[reportUnknownLambdaType]
     "keys in URLs": _swap(hygiene, "mask_userinfo", str),
     "MaskingFormatter": _swap(logs.MaskingFormatter, "format", _plain_format),
@@ -121,12 +126,12 @@ MASKS: dict[str, Mutation] = {
     "hide_input_in_errors": _show_input,
     "our own words instead of pydantic's": _swap(validate, "_problems", _pydantic_text),
     "SecretStr in arguments": _open_arguments,
-    "no repr of a request's body": _swap(Request, "__repr__", lambda self: f"{self.body}"),  # type: ignore[misc]  # pyright: ignore[reportUnknownLambdaType]
+    "no repr of a request's body": _swap(Request, "__repr__", _whole_request),
 }
 
 
 @contextmanager
-def without(mask: str) -> Iterator[None]:
+def without(mask: str) -> Generator[None]:
     with ExitStack() as stack:
         MASKS[mask](stack)
         yield

@@ -204,7 +204,7 @@ async def ids_of(api: Api, dialect: Dialect) -> dict[str, str]:
 
 
 def _items(answer: Any) -> list[dict[str, Any]]:
-    return cast("list[dict[str, Any]]", answer["items"] if isinstance(answer, dict) else answer)
+    return cast("list[dict[str, Any]]", answer["items"]) if isinstance(answer, dict) else answer
 
 
 def arguments_of(tool: str, ids: Mapping[str, str], *, access: str, secret: str, text: str = "") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -92,7 +92,7 @@ async def sweep(*, stop: bool = False) -> Sweep:
 
 
 @contextmanager
-def logs_of(one: World) -> Iterator[io.StringIO]:
+def logs_of(one: World) -> Generator[io.StringIO]:
     """What goes to stderr at log level debug."""
     root = logging.getLogger()
     names = ("httpx", "httpcore", "aiohttp", "asyncio", "urllib3", "mcp", "sse_starlette")
@@ -284,7 +284,13 @@ def _quote(answer: httpx.Response, known: list[str]) -> httpx.Response:
         return answer
     value = answer.json()
     own: list[str] = []
-    _walk(value, lambda key, text: own.append(text) or text if key in _KEYS else text)
+
+    def collect(key: str, text: str) -> str:
+        if key in _KEYS:
+            own.append(text)
+        return text
+
+    _walk(value, collect)
     turn = iter(range(10_000))
     marks = [*known, *own[:4]]
 
@@ -309,7 +315,7 @@ def _endpoints(value: Any) -> None:
         for one in config.values():
             _endpoints(one)
     elif isinstance(value, list):
-        for one in cast("list[Any]", value):
+        for one in value:
             _endpoints(one)
 
 
@@ -317,5 +323,5 @@ def _walk(value: Any, change: Callable[[str, str], str], key: str = "") -> Any:
     if isinstance(value, dict):
         return {name: _walk(one, change, name) for name, one in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [_walk(one, change, key) for one in cast("list[Any]", value)]
+        return [_walk(one, change, key) for one in value]
     return change(key, value) if isinstance(value, str) else value
