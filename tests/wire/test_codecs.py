@@ -77,7 +77,7 @@ def test_an_operation_without_a_promised_body_takes_nothing_or_an_object_that_te
 
 @each
 def test_an_html_content_type_is_no_success_whatever_the_body(known: Known) -> None:
-    with pytest.raises(Malformed, match="^$|web page") as raised:
+    with pytest.raises(Malformed) as raised:
         known.operation.decode(answer(known.success, content_type="text/html; charset=utf-8"))
     assert raised.value.what == "it is a web page, not JSON"
 
@@ -131,9 +131,12 @@ _ANSWERS = st.builds(
 @given(_ANSWERS)
 def test_no_answer_raises_anything_but_a_failure_or_succeeds_without_an_id(one: Answer) -> None:
     for known in OPERATIONS:
+        failure: Failure | None = None
         try:
             known.operation.decode(one)
-        except Failure as failure:
+        except Failure as raised:
+            failure = raised
+        if failure is not None:
             assert "\n" not in describe(failure, write=True)
             continue
         assert 200 <= one.status < 300
