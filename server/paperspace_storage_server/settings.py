@@ -137,7 +137,9 @@ class _FromFile(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        return {name.replace("-", "_"): value for name, value in _read_toml(home() / "mcp.toml").items()}
+        # Under the names that the other sources use: two names of one setting would both be seen.
+        names = {name.replace("-", "_"): value for name, value in _read_toml(home() / "mcp.toml").items()}
+        return {names_of(name)[0] if name in ("api_key", "api_url") else name: value for name, value in names.items()}
 
 
 def load_settings(flags: Mapping[str, object]) -> Settings:
