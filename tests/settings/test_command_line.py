@@ -1,0 +1,96 @@
+"""The command line as a process: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paperspace_storage_server import __version__
+from paperspace_storage_server.settings import Settings, names_of
+from paperspace_storage_tools.catalogue import CATALOGUE
+from paperspace_storage_tools.listing import entries
+
+ROOT = Path(__file__).parents[2]
+MARK = "value-not-to-be-repeated"
+_FLAGLESS = {"api_key"}
+
+
+def _run(home: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("PAPERSPACE_")}
+    path = os.pathsep.join((str(ROOT / "server"), str(ROOT / "tools")))
+    done = subprocess.run(
+        [sys.executable, "-m", "paperspace_storage_server", *arguments],
+        env={**kept, "HOME": str(home), "USERPROFILE": str(home), "PYTHONPATH": path, "COLUMNS": "110", **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "named"),
+    [
+        (("--dialect", MARK), {}, "PAPERSPACE_MCP_DIALECT (--dialect)"),
+        (("serve", "--call-timeout", MARK), {}, "PAPERSPACE_MCP_CALL_TIMEOUT (--call-timeout)"),
+        (("tools", "--tools", "get_snapshots"), {}, "PAPERSPACE_MCP_TOOLS (--tools)"),
+        ((), {"PAPERSPACE_MCP_READONLY": MARK}, "PAPERSPACE_MCP_READONLY: no such setting"),
+        ((), {"PAPERSPACE_API_URL": f"http://{MARK}.example"}, "PAPERSPACE_API_URL (--api-url)"),
+        (("--no-such-flag",), {}, "--no-such-flag"),
+        (("no-such-command",), {}, "COMMAND"),
+        (
+            ("--sandbox",),
+            {"PAPERSPACE_MCP_CREDENTIAL_A_ACCESS_KEY": MARK},
+            "PAPERSPACE_MCP_CREDENTIAL_A_SECRET_KEY: not set",
+        ),
+    ],
+)
+def test_a_wrong_setting_ends_with_2_and_one_line_on_stderr(
+    arguments: tuple[str, ...], environment: dict[str, str], named: str, tmp_path: Path
+) -> None:
+    code, out, err = _run(tmp_path, *arguments, **environment)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert named in err
+    assert MARK not in err
+
+
+def test_tools_prints_the_catalogue_and_its_cost(tmp_path: Path) -> None:
+    code, out, err = _run(tmp_path, "tools")
+    assert (code, err) == (0, "")
+    head, *rows, last = out.splitlines()
+    assert head.split() == ["tool", "kind", "toolset", "bytes"]
+    assert [row.split()[:3] for row in rows] == [[tool.name, tool.kind, tool.toolset] for tool in CATALOGUE]
+    assert last.startswith("18 tools; tools/list is ")
+
+
+def test_tools_json_prints_the_whole_listing(tmp_path: Path) -> None:
+    code, out, err = _run(tmp_path, "tools", "--json", "--read-only", PAPERSPACE_MCP_TOOLSETS="snapshots")
+    assert (code, err) == (0, "")
+    chosen = [tool for tool in CATALOGUE if tool.kind == "read" and tool.toolset == "snapshots"]
+    assert json.loads(out) == {"tools": entries(chosen)}
+
+
+def test_the_version_is_the_package_s(tmp_path: Path) -> None:
+    assert _run(tmp_path, "--version") == (0, f"{__version__}\n", "")
+
+
+def test_help_names_the_commands_every_flag_and_its_variable(tmp_path: Path) -> None:
+    code, out, _ = _run(tmp_path, "--help")
+    assert code == 0
+    assert all(command in out for command in ("serve", "demo", "sandbox", "tools"))
+    code, out, _ = _run(tmp_path, "serve", "--help")
+    assert code == 0
+    for field in Settings.model_fields:
+        variable, flag = names_of(field)
+        assert variable in out
+        assert field in _FLAGLESS or (flag is not None and flag in out)
+    assert "PAPERSPACE_API_TOKEN" in out
+    assert "PAPERSPACE_MCP_CREDENTIAL_<PROFILE>_ACCESS_KEY" in out

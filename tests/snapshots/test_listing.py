@@ -1,0 +1,123 @@
+"""What a model sees of every tool: a snapshot each, its cost, and no schema noise that hosts reject.
+
+After a wanted change: `python -m paperspace_storage_tools.listing`, then `UPDATE_SNAPSHOTS=1 pytest tests/snapshots`,
+and read the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from paperspace_storage_server.sandbox import create_app
+from paperspace_storage_tools.catalogue import CATALOGUE
+from paperspace_storage_tools.listing import entries, make
+from paperspace_storage_tools.tool import AnyTool
+from support.recorded import Mode, connected
+
+HERE = Path(__file__).parent
+MOST_BYTES = 12_600
+MOST_BYTES_SEEN = 5_800
+NOISE = {"anyOf", "oneOf", "allOf", "$ref", "$defs", "title", "default", "const"}
+each = pytest.mark.parametrize("tool", CATALOGUE, ids=lambda tool: tool.name)
+
+
+def _bytes(value: object) -> int:
+    return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def _schemas(value: object) -> Iterator[dict[str, Any]]:
+    """Every schema in a schema, itself first; property names are no keywords."""
+    if not isinstance(value, dict):
+        return
+    schema = cast("dict[str, Any]", value)
+    yield schema
+    for inner in (*schema.get("properties", {}).values(), schema.get("items")):
+        yield from _schemas(inner)
+
+
+@each
+def test_the_listing_of_a_tool_is_its_snapshot(tool: AnyTool) -> None:
+    (entry,) = entries([tool])
+    text = json.dumps(entry, indent=2, ensure_ascii=False) + "\n"
+    file = HERE / f"{tool.name}.json"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        file.write_text(text, encoding="utf-8")
+    assert file.read_text(encoding="utf-8") == text, "a change of what models see: see this module's docstring"
+
+
+def test_no_snapshot_is_left_of_a_tool_that_is_gone() -> None:
+    assert {file.stem for file in HERE.glob("*.json")} == {tool.name for tool in CATALOGUE}
+
+
+@each
+def test_the_listing_that_is_kept_is_what_its_types_give(tool: AnyTool) -> None:
+    assert entries([tool]) == [make(tool)]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_a_client_of_either_era_gets_the_same_listing_within_its_budget(mode: Mode) -> None:
+    app = create_app("live")
+    async with connected(app, "live", mode) as client:
+        listed = await client.list_tools()
+    app.state.close()
+    tools = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed.tools]
+    assert tools == entries(CATALOGUE)
+    assert _bytes({"tools": tools}) < MOST_BYTES
+    seen = [{name: one[name] for name in ("name", "description", "inputSchema")} for one in tools]
+    assert _bytes(seen) < MOST_BYTES_SEEN
+
+
+@each
+def test_the_schemas_of_a_tool_have_no_noise_and_take_nothing_unknown(tool: AnyTool) -> None:
+    (entry,) = entries([tool])
+    for schema in (entry["inputSchema"], entry["outputSchema"]):
+        Draft202012Validator.check_schema(schema)
+        assert schema["type"] == "object"
+        for one in _schemas(schema):
+            assert not NOISE & one.keys(), one
+            assert isinstance(one.get("type"), str), one
+            assert one["type"] != "null"
+    assert entry["inputSchema"]["additionalProperties"] is False
+    assert set(entry["inputSchema"].get("required", [])) <= entry["inputSchema"]["properties"].keys()
+    assert len(entry["title"]) <= 40
+    assert len(entry["description"]) <= 120
+
+
+def test_the_hints_are_truthful() -> None:
+    """Read-only, destructive, idempotent, by kind: an update that overwrites is destructive, a PUT is repeatable."""
+    hints = {one["name"]: list(one["annotations"].values()) for one in entries(CATALOGUE)}
+    read, put, over = [True, False, True, True], [False, False, True, True], [False, True, True, True]
+    post = [False, False, False, True]
+    assert hints == {
+        "list_shared_drives": read,
+        "create_shared_drive": post,
+        "get_shared_drive": read,
+        "update_shared_drive": over,
+        "delete_shared_drive": over,
+        "list_snapshots": read,
+        "create_snapshot": post,
+        "get_snapshot": read,
+        "update_snapshot": put,
+        "delete_snapshot": over,
+        "restore_snapshot": [False, True, False, True],
+        "list_storage_providers": read,
+        "create_storage_provider": post,
+        "get_storage_provider": read,
+        "update_storage_provider": over,
+        "delete_storage_provider": over,
+        "get_storage_utilization": read,
+        "get_machine_event": read,
+    }
+
+
+def test_switched_off_arguments_are_not_even_in_the_schema() -> None:
+    for entry in entries(CATALOGUE, frozenset({"accessKey", "secretKey"})):
+        assert not {"accessKey", "secretKey"} & entry["inputSchema"]["properties"].keys()
