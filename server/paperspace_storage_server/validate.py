@@ -18,6 +18,9 @@ ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 DENIED: dict[str, frozenset[str]] = {"allow": frozenset(), "deny": frozenset({"accessKey", "secretKey"})}
 """Arguments that are switched off, by the setting PAPERSPACE_MCP_SECRET_ARGUMENTS."""
 
+_MOST_PROBLEMS = 20
+"""More than any tool has arguments. Without a bound, thousands of invented argument names in one call would show by
+what is masked of them which runs of characters are in a secret."""
 _EXPECTED = {
     "string_type": "text",
     "string_too_short": "text that is not empty",
@@ -57,7 +60,10 @@ def validate(tool: Tool[ArgumentsT], given: Mapping[str, Any], *, denied: frozen
     else:
         if not problems:
             return arguments
-    raise InvalidArguments(tool.name, list(dict.fromkeys(problems)))
+    problems = list(dict.fromkeys(problems))
+    if (more := len(problems) - _MOST_PROBLEMS) > 0:
+        problems[_MOST_PROBLEMS:] = [f"and {more} more"]
+    raise InvalidArguments(tool.name, problems)
 
 
 def _problems(error: ValidationError, model: type[Arguments]) -> Iterable[str]:
