@@ -133,6 +133,7 @@ class Service:
             raise
         finally:
             if remark := audit.end(attempt):
+                logger.error("%s", remark)  # a failed call carries no notices
                 call.notice(remark)
         return self._succeeded(result, call)
 
