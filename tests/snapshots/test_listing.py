@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from paperspace_storage_server.sandbox import create_app
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.listing import entries, make
 from paperspace_storage_tools.tool import AnyTool
 from support.recorded import Mode, connected
+from support.schemas import check
 
 HERE = Path(__file__).parent
 MOST_BYTES = 12_600
@@ -79,7 +79,7 @@ async def test_a_client_of_either_era_gets_the_same_listing_within_its_budget(mo
 def test_the_schemas_of_a_tool_have_no_noise_and_take_nothing_unknown(tool: AnyTool) -> None:
     (entry,) = entries([tool])
     for schema in (entry["inputSchema"], entry["outputSchema"]):
-        Draft202012Validator.check_schema(schema)
+        check(schema)
         assert schema["type"] == "object"
         for one in _schemas(schema):
             assert not NOISE & one.keys(), one

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from mcp import Client
 from mcp_types import CallToolResult, TextContent
@@ -139,10 +139,10 @@ def answer_of(result: CallToolResult) -> dict[str, Any]:
     assert not result.is_error, result.content
     (content,) = result.content
     assert isinstance(content, TextContent)
-    structured = result.structured_content
+    structured: object = result.structured_content
     assert isinstance(structured, dict)
     assert content.text == json.dumps(structured, separators=(",", ":"), ensure_ascii=False)
-    return structured
+    return cast("dict[str, Any]", structured)
 
 
 def failure_of(result: CallToolResult) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from paperspace_storage_server.api import DialectSetting
 from paperspace_storage_server.sandbox import create_app
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE
 from support.recorded import Mode, answer_of, connected, failure_of
+from support.schemas import conform
 
 pytestmark = pytest.mark.anyio
 KEYS = {"accessKey": "typed-access-key", "secretKey": "typed-secret-key"}
@@ -37,7 +37,7 @@ async def test_all_tools_work_on_the_sandbox_and_keep_their_output_schema(
         async def call(tool: str, **arguments: Any) -> Any:
             called.add(tool)
             result = answer_of(await client.call_tool(tool, arguments))
-            Draft202012Validator(schemas[tool]).validate(result)
+            conform(result, schemas[tool])
             return result
 
         drives = (await call("list_shared_drives"))["items"]
