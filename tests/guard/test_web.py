@@ -62,7 +62,12 @@ def test_a_foreign_host_or_origin_and_a_huge_body_are_turned_away(transport: str
 def test_a_host_beyond_loopback_ends_the_start_with_one_line_and_exit_2() -> None:
     command = [sys.executable, "-m", "paperspace_storage_server", "serve", "--sandbox", "--host", "0.0.0.0"]
     run = subprocess.run(
-        [*command, "--transport", "streamable-http"], env=environment(), capture_output=True, text=True, timeout=30, check=False
+        [*command, "--transport", "streamable-http"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1)
     assert "PAPERSPACE_MCP_HOST (--host)" in run.stderr
