@@ -1,0 +1,121 @@
+"""What a tool says when the API accepted an operation and it then failed, went on, or could not be followed."""
+
+from __future__ import annotations
+
+import pytest
+
+from paperspace_storage_tools.catalogue import CATALOGUE
+from support.conversations import CONVERSATIONS, Json
+from support.recorded import Exchange, RecordedApi, answer_of, connected, failure_of
+
+pytestmark = pytest.mark.anyio
+SNAPSHOT: Json = {"id": "ss1", "machineId": "ps1", "name": "before"}
+EVENT: Json = {"id": "me1", "state": "new"}
+CREATE = {"machineId": "ps1", "name": "before"}
+FOLLOW = "GET", "/machine-events/me1"
+
+
+def _created(event: Json) -> list[Exchange]:
+    return [
+        Exchange("GET", "/snapshots?machineId=ps1&limit=120", body={"hasMore": False, "items": []}),
+        Exchange("POST", "/snapshots", CREATE, 200, {"data": SNAPSHOT, "event": event}),
+    ]
+
+
+@pytest.mark.parametrize("state", ["error", "cancelled"])
+async def test_an_event_that_fails_is_a_failure_that_says_what_was_accepted(state: str) -> None:
+    api = RecordedApi([*_created(EVENT), Exchange(*FOLLOW, body={**EVENT, "state": state, "error": "disk\u202e full"})])
+    async with connected(api, "live") as client:
+        text = failure_of(await client.call_tool("create_snapshot", {**CREATE, "waitSeconds": 5}))
+    api.assert_kept_to_script()
+    assert text == (
+        f"Snapshot ss1 was accepted but its machine event me1 ended as {state}. "
+        'The event says: "disk full". Read the present state before trying again.'
+    )
+
+
+async def test_an_event_that_goes_on_comes_back_as_last_seen_with_a_notice() -> None:
+    going = Exchange(*FOLLOW, body={**EVENT, "state": "in progress"})
+    api = RecordedApi([*_created(EVENT), going, going])
+    async with connected(api, "live") as client:
+        result = answer_of(await client.call_tool("create_snapshot", {**CREATE, "waitSeconds": 1}))
+    api.assert_kept_to_script()
+    assert result == {
+        **SNAPSHOT,
+        "event": {**EVENT, "state": "in progress"},
+        "notice": "Not finished: event me1 is in progress. Follow it with get_machine_event.",
+    }
+
+
+async def test_an_event_that_cannot_be_read_is_no_failure_of_what_was_accepted() -> None:
+    refused = Exchange(*FOLLOW, status=403, body={"code": "FORBIDDEN", "message": "no"})
+    api = RecordedApi([*_created(EVENT), refused])
+    async with connected(api, "live") as client:
+        result = answer_of(await client.call_tool("create_snapshot", {**CREATE, "waitSeconds": 9}))
+    api.assert_kept_to_script()
+    assert {name: result[name] for name in SNAPSHOT} == SNAPSHOT
+    assert result["event"] == EVENT
+    assert "was accepted, but its event could not be followed" in result["notice"]
+
+
+async def test_without_waiting_no_event_is_read() -> None:
+    api = RecordedApi(_created(EVENT))
+    async with connected(api, "live") as client:
+        assert answer_of(await client.call_tool("create_snapshot", CREATE)) == {**SNAPSHOT, "event": EVENT}
+    api.assert_kept_to_script()
+
+
+def _restore(safe: bool, *rest: Exchange) -> RecordedApi:
+    look = [
+        Exchange("GET", "/snapshots/ss1", body=SNAPSHOT),
+        Exchange("GET", "/snapshots?machineId=ps1", body=[SNAPSHOT]),
+    ]
+    return RecordedApi(
+        [*look, *([Exchange("GET", "/snapshots?machineId=ps1&limit=120", body=[SNAPSHOT])] if safe else []), *rest]
+    )
+
+
+_SAFETY = {"machineId": "ps1", "name": "Before restore of before"}
+
+
+async def test_a_restore_that_is_refused_names_the_safety_snapshot_that_was_made() -> None:
+    api = _restore(
+        True,
+        Exchange("POST", "/snapshots", _SAFETY, 201, {"id": "ss9", **_SAFETY}),
+        Exchange("POST", "/snapshots/ss1/restore", None, 409, {"code": "CONFLICT", "message": "machine is on"}),
+    )
+    async with connected(api, "published") as client:
+        text = failure_of(await client.call_tool("restore_snapshot", {"id": "ss1"}))
+    api.assert_kept_to_script()
+    assert "409 CONFLICT" in text
+    assert text.endswith("The machine was not restored; its safety snapshot ss9 exists.")
+
+
+async def test_no_restore_is_sent_when_its_safety_snapshot_is_refused() -> None:
+    api = _restore(True, Exchange("POST", "/snapshots", _SAFETY, 403, {"code": "FORBIDDEN", "message": "no"}))
+    async with connected(api, "published") as client:
+        text = failure_of(await client.call_tool("restore_snapshot", {"id": "ss1"}))
+    api.assert_kept_to_script()
+    assert text.endswith("Nothing was changed.")
+
+
+async def test_a_declined_safety_snapshot_is_not_made() -> None:
+    api = _restore(False, Exchange("POST", "/snapshots/ss1/restore", body={}))
+    async with connected(api, "published") as client:
+        result = answer_of(
+            await client.call_tool("restore_snapshot", {"id": "ss1", "create_snapshot_before_restore": False})
+        )
+    api.assert_kept_to_script()
+    assert result == {"id": "ss1", "machineId": "ps1", "status": "initiated"}
+
+
+@pytest.mark.parametrize("tool", [tool.name for tool in CATALOGUE])
+async def test_an_unknown_argument_stops_every_tool_before_anything_is_sent(tool: str) -> None:
+    given = next(one.arguments for one in CONVERSATIONS if one.tool == tool)
+    api = RecordedApi([])
+    async with connected(api, "auto") as client:
+        text = failure_of(await client.call_tool(tool, {**given, "zzz": "VALUE-NOT-TO-BE-REPEATED"}))
+    assert api.seen == []
+    assert text.startswith(f"{tool}: unknown argument `zzz`")
+    assert text.endswith("nothing was sent.")
+    assert "VALUE-NOT-TO-BE-REPEATED" not in text
