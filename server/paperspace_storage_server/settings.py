@@ -76,6 +76,16 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
 
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value().strip() if value else ""  # a line break is pasted along easily
+        if not key:
+            return None
+        if not _is_key(key):
+            raise ValueError("a key as Paperspace shows it: visible ASCII characters, no spaces")
+        return SecretStr(key)
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _any_case(cls, value: object) -> object:
@@ -186,7 +196,11 @@ def _key_of_pspace() -> SecretStr | None:
     if not isinstance(team, str) or not isinstance(keys, dict):
         return None
     key = cast("dict[str, object]", keys).get(team)
-    return SecretStr(key) if isinstance(key, str) and key else None
+    return SecretStr(key) if isinstance(key, str) and _is_key(key) else None
+
+
+def _is_key(key: str) -> bool:
+    return key.isascii() and key.isprintable() and key != "" and " " not in key
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -98,6 +98,9 @@ def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(
 
 
 WRONG: list[tuple[dict[str, str], str, str]] = [
+    ({"PAPERSPACE_API_KEY": f"{MARK} two"}, "", "PAPERSPACE_API_KEY: expected a key as Paperspace shows it"),
+    ({"PAPERSPACE_API_KEY": f"{MARK}\r\nx: y"}, "", "PAPERSPACE_API_KEY: expected a key as Paperspace shows it"),
+    ({"PAPERSPACE_API_TOKEN": f"{MARK}\u20ac"}, "", "PAPERSPACE_API_KEY: expected a key as Paperspace shows it"),
     ({M + "DIALECT": MARK}, "", "PAPERSPACE_MCP_DIALECT (--dialect): expected one of auto, published, live"),
     ({}, f'dialect = "{MARK}"', "PAPERSPACE_MCP_DIALECT (--dialect): expected one of auto, published, live"),
     ({M + "SANDBOX": MARK}, "", "PAPERSPACE_MCP_SANDBOX (--sandbox): expected one of true, false"),
@@ -214,6 +217,7 @@ def test_the_key_comes_from_the_environment_else_from_the_pspace_login(
         ('team = "red"', 'keys = "k"'),
         ('team = "red"', "[keys]\nred = 7"),
         ('team = "red"', '[keys]\nred = ""'),
+        ('team = "red"', '[keys]\nred = "k\u20ac"'),
         ('team = "red', '[keys]\nred = "k"'),
         ('team = "red"', "\x00"),
     ],
@@ -222,6 +226,12 @@ def test_a_damaged_pspace_login_is_no_key_and_stops_nothing(home: Path, config: 
     (home / "config.toml").write_text(config, encoding="utf-8")
     (home / "credentials.toml").write_text(credentials, encoding="utf-8")
     assert _key() is None
+
+
+@pytest.mark.parametrize(("given", "key"), [("key-1\n", "key-1"), ("  key-1 ", "key-1"), ("  ", None)])
+def test_blanks_around_a_key_are_no_part_of_it(given: str, key: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAPERSPACE_API_KEY", given)
+    assert _key() == key
 
 
 READS = {tool.name for tool in CATALOGUE if tool.kind == "read"}
