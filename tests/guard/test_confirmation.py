@@ -27,9 +27,9 @@ DOES = {
 
 
 def accepting(asked: list[str] | None = None) -> ElicitationFnT:
-    async def accept(_: ClientRequestContext, question: ElicitRequestParams) -> ElicitResult:
+    async def accept(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         if asked is not None:
-            asked.append(question.message)
+            asked.append(params.message)
         return YES
 
     return accept
@@ -55,9 +55,9 @@ async def test_a_resource_renamed_between_question_and_answer_is_left_alone(era:
     kind, path = DESTRUCTIVE[tool]
     places: list[World] = []
 
-    async def rename_then_accept(_: ClientRequestContext, question: ElicitRequestParams) -> ElicitResult:
+    async def rename_then_accept(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         (one,) = places
-        assert one.ids[f"{kind} name"] in question.message
+        assert one.ids[f"{kind} name"] in params.message
         body: dict[str, Any] = {"name": "somebody else's now"}
         if kind == "provider":
             keys = {"accessKey": "AKIASOMEKEY123", "secretAccessKey": "some-secret-key-1", "bucket": "b"}
@@ -80,7 +80,7 @@ async def test_a_resource_renamed_between_question_and_answer_is_left_alone(era:
 async def test_a_snapshot_taken_between_question_and_answer_stops_a_restore(era: Era) -> None:
     places: list[World] = []
 
-    async def snapshot_then_accept(_: ClientRequestContext, question: ElicitRequestParams) -> ElicitResult:
+    async def snapshot_then_accept(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         (one,) = places
         await one.api.ask("POST", "/snapshots", {"machineId": one.ids["machine"], "name": "worth keeping"})
         return YES

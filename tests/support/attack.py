@@ -23,12 +23,13 @@ from mcp.client import ClientRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitRequestParams, ElicitResult
 
-from support.guarded import DESTRUCTIVE, everything_in
+from support.guarded import DESTRUCTIVE, everything_in, secrets_in
 
 KEY = "pK77aa90c1d2-Wm58zeGh6Qx"
 PINNED = ("AKIA7PINNEDQ2ZLS0DFP", "pT6/yN2c+Gv0==9aX7bEo4pin")
 FREE = ("AKIA7FREEQQ2ZLS0DFP3", "fT6/yN2c+Gv0==9aX7bEo4fre")
 ENDPOINT = "https://minio.example.com"
+PATHS = os.pathsep.join(path for path in sys.path if path)
 EVIL = "https://collect.evil.example"
 
 
@@ -49,7 +50,7 @@ class Outcome:
 def sandbox() -> Generator[str]:
     """The API on a port of its own, ended by its own id."""
     command = [sys.executable, "-m", "paperspace_storage_server", "sandbox", "--port", "0", "--dialect", "live"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": PATHS}, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
         said = process.stderr.readline()
@@ -70,10 +71,7 @@ def state(url: str) -> tuple[dict[str, str], set[str]]:
         for path in ("shared-drives", "snapshots", "storage-providers"):
             for item in client.get(f"{url}/{path}?limit=120").json()["items"]:
                 there[item["id"]] = item["name"]
-                keys = item.get("s3Config") or {}
-                secrets |= {
-                    one for one in (item.get("password"), keys.get("accessKey"), keys.get("secretAccessKey")) if one
-                }
+                secrets.update(secrets_in(item))
     return there, secrets
 
 
@@ -81,8 +79,8 @@ async def attack(person: bool = True) -> Outcome:
     """`person`: the client can ask, and its person declines; else confirmation is by the typed name."""
     made = Outcome()
 
-    async def decline(_: ClientRequestContext, question: ElicitRequestParams) -> ElicitResult:
-        made.attempts.append(Attempt("the person read", question.message))
+    async def decline(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        made.attempts.append(Attempt("the person read", params.message))
         return ElicitResult(action="decline")
 
     with sandbox() as url:
@@ -93,7 +91,7 @@ async def attack(person: bool = True) -> Outcome:
             args=["-m", "paperspace_storage_server", "--log-level", "critical"],
             env={
                 "PATH": os.environ.get("PATH", ""),
-                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                "PYTHONPATH": PATHS,
                 "PAPERSPACE_API_KEY": KEY,
                 "PAPERSPACE_API_URL": url,
                 "PAPERSPACE_MCP_CALL_TIMEOUT": "3",

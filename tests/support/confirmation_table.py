@@ -20,8 +20,18 @@ from paperspace_storage_server.wire.messages import Dialect
 from support.guarded import DESTRUCTIVE, DIALECTS, ERAS, Era, arguments_of, text_of, world
 
 HANGS = 0.25  # seconds of a call's budget where the client never answers
-CLIENTS = ("cannot ask, no name", "cannot ask, wrong name", "cannot ask, exact name", "accepts", "accepts with a false")
-CLIENTS += ("declines", "cancels", "hangs", "answers garbage", "answers an error")
+CLIENTS = (
+    "cannot ask, no name",
+    "cannot ask, wrong name",
+    "cannot ask, exact name",
+    "accepts",
+    "accepts with a false",
+    "declines",
+    "cancels",
+    "hangs",
+    "answers garbage",
+    "answers an error",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +85,14 @@ async def row(client: str, era: Era, tool: str, dialect: Dialect) -> Row:
 
 
 def _answering(client: str, asked: list[str]) -> ElicitationFnT:
-    async def answer(_: ClientRequestContext, question: ElicitRequestParams) -> ElicitResult | ErrorData:
-        asked.append(question.message)
+    async def answer(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+        asked.append(params.message)
         if client == "hangs":
             await anyio.sleep_forever()
         if client == "answers an error":
             return ErrorData(code=-32603, message="no window to show it in")
         if client == "answers garbage":
-            return ElicitResult.model_construct(action="perhaps", content={"yes": True})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            return ElicitResult.model_construct(action="perhaps", content={"yes": True})  # pyright: ignore[reportArgumentType]
         if client == "accepts with a false":
             return ElicitResult(action="accept", content={"sure": False})
         if client == "declines":

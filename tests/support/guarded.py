@@ -76,12 +76,13 @@ class Api(httpx.AsyncBaseTransport):
 
     def _collect(self, answer: httpx.Response) -> None:
         if answer.content:
-            self.secrets |= set(_secrets_in(answer.json()))
+            self.secrets |= set(secrets_in(answer.json()))
 
 
-def _secrets_in(value: object) -> list[str]:
+def secrets_in(value: object) -> list[str]:
+    """The secrets that an answer of the API holds, by the names of their fields."""
     if isinstance(value, list):
-        return [secret for one in cast("list[object]", value) for secret in _secrets_in(one)]
+        return [secret for one in cast("list[object]", value) for secret in secrets_in(one)]
     if not isinstance(value, dict):
         return []
     found: list[str] = []
@@ -89,7 +90,7 @@ def _secrets_in(value: object) -> list[str]:
         if name in ("password", "accessKey", "secretAccessKey", "secretKey") and isinstance(one, str):
             found.append(one)
         else:
-            found += _secrets_in(one)
+            found += secrets_in(one)
     return found
 
 
@@ -203,15 +204,16 @@ async def ids_of(api: Api, dialect: Dialect) -> dict[str, str]:
     return {name: str(value) for name, value in ids.items()}
 
 
-def _items(answer: Any) -> list[dict[str, Any]]:
-    return cast("list[dict[str, Any]]", answer["items"]) if isinstance(answer, dict) else answer
+def _items(answer: object) -> list[dict[str, Any]]:
+    listed = cast("dict[str, object]", answer)["items"] if isinstance(answer, dict) else answer
+    return cast("list[dict[str, Any]]", listed)
 
 
 def arguments_of(tool: str, ids: Mapping[str, str], *, access: str, secret: str, text: str = "") -> dict[str, Any]:
     """Arguments that work in the sample team; `text` stands in every free text field."""
     note = {"name": f"made by {tool} {text}".strip()}
     keys = {"accessKey": access, "secretKey": secret, "bucket": "a-bucket", "type": "s3"}
-    return {
+    made: dict[str, dict[str, Any]] = {
         "create_shared_drive": {**note, "size": 250, "region": ids["region"], "privateNetworkId": ids["network"]},
         "get_shared_drive": {"id": ids["drive"]},
         "update_shared_drive": {"id": ids["drive"], **note},
@@ -226,7 +228,8 @@ def arguments_of(tool: str, ids: Mapping[str, str], *, access: str, secret: str,
         "update_storage_provider": {"id": ids["provider"], **note, **keys},
         "delete_storage_provider": {"id": ids["provider"], "confirm": ids["provider name"]},
         "get_machine_event": {"id": ids["event"]},
-    }.get(tool, {})
+    }
+    return made.get(tool, {})
 
 
 DESTRUCTIVE: dict[str, tuple[str, str]] = {

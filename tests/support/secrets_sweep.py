@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -178,9 +178,9 @@ async def _questions(made: Sweep) -> None:
             asked: list[str] = []
 
             async def decline(
-                _: ClientRequestContext, question: ElicitRequestParams, asked: list[str] = asked
+                context: ClientRequestContext, params: ElicitRequestParams, asked: list[str] = asked
             ) -> ElicitResult:
-                asked.append(question.message)
+                asked.append(params.message)
                 return ElicitResult(action="decline")
 
             for elicit in (decline, None):
@@ -315,7 +315,7 @@ def _endpoints(value: Any) -> None:
         for one in config.values():
             _endpoints(one)
     elif isinstance(value, list):
-        for one in value:
+        for one in cast("Sequence[Any]", value):
             _endpoints(one)
 
 
@@ -323,5 +323,5 @@ def _walk(value: Any, change: Callable[[str, str], str], key: str = "") -> Any:
     if isinstance(value, dict):
         return {name: _walk(one, change, name) for name, one in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [_walk(one, change, key) for one in value]
+        return [_walk(one, change, key) for one in cast("Sequence[Any]", value)]
     return change(key, value) if isinstance(value, str) else value
