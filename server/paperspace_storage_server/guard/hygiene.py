@@ -80,9 +80,8 @@ def _bounded(text: str, longest: int) -> str:
 
 def _plain(text: str) -> bool:
     """Whether this JSON text certainly needs no cleaning: printable ASCII, no escapes, no long string."""
-    if (
-        not text.isascii() or "\\" in text or "\x7f" in text or "@" in text
-    ):  # JSON escapes every other control character
+    # JSON escapes every control character but DEL; an @ may stand in a URL that holds a password.
+    if not text.isascii() or "\\" in text or "\x7f" in text or "@" in text:
         return False
     # No piece between two strings is longer than the bound, so no string is: there are no escaped quotes here.
     return len(text) <= LONGEST_FIELD or max(map(len, text.split('","'))) <= LONGEST_FIELD
