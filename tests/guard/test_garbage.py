@@ -11,7 +11,7 @@ import pytest
 
 from support.attack import KEY, PATHS, sandbox, state
 
-INITIALIZE = {
+INITIALIZE: dict[str, Any] = {
     "protocolVersion": "2025-11-25",
     "capabilities": {"elicitation": {}},
     "clientInfo": {"name": "t", "version": "1"},
