@@ -24,8 +24,8 @@ from mcp_types import (
 from pydantic import SecretStr
 
 from paperspace_storage_server import __version__
-from paperspace_storage_server.api import Connection
 from paperspace_storage_server.call import Context, Guard, GuardedCall, input_required
+from paperspace_storage_server.connection import Connection
 from paperspace_storage_server.guard.audit import AuditFile
 from paperspace_storage_server.guard.confirm import AskPerson, Questions
 from paperspace_storage_server.guard.hygiene import Hygiene, Json

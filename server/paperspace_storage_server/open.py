@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from paperspace_storage_server import __version__
-from paperspace_storage_server.api import Connection
 from paperspace_storage_server.app import Service, make_service
+from paperspace_storage_server.connection import Connection
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.logs import log_to_stderr

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from mcp_types import CallToolRequestParams, InputRequiredResult
 from pydantic import SecretStr
 
-from paperspace_storage_server.api import Connection
 from paperspace_storage_server.app import Service, make_service
+from paperspace_storage_server.connection import Connection
 from paperspace_storage_server.guard.profiles import Profiles
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.pool import DirectClient

@@ -13,8 +13,8 @@ from mcp import Client
 from mcp_types import CallToolResult, TextContent
 from pydantic import SecretStr
 
-from paperspace_storage_server.api import Connection
 from paperspace_storage_server.app import Service, build_server, make_service
+from paperspace_storage_server.connection import Connection
 from paperspace_storage_server.guard.profiles import Profiles
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.pool import open_pool

@@ -15,8 +15,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 from pydantic import SecretStr
 
-from paperspace_storage_server.api import Connection
 from paperspace_storage_server.app import Service, build_server, make_service
+from paperspace_storage_server.connection import Connection
 from paperspace_storage_server.guard.confirm import Questions
 from paperspace_storage_server.guard.profiles import Profile, Profiles
 from paperspace_storage_server.http.client import Http

@@ -1,0 +1,105 @@
+"""One question to the API: encode, send, decode, in the dialect that it speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from paperspace_storage_server.connection import DIALECTS, Connection, codec_of, held
+from paperspace_storage_server.http.budget import Budget
+from paperspace_storage_server.wire.messages import Answer, Codec, Dialect, Operation
+from paperspace_storage_server.wire.recognise import PROBE, recognise
+from paperspace_storage_tools.errors import Failure, Malformed, ServerTrouble, Unsupported
+from paperspace_storage_tools.ports import SnapshotQuery
+
+T = TypeVar("T")
+
+
+class Asking:
+    """Asks within one call's budget. Secrets in answers go to `learn`, remarks for the caller to `notice`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        budget: Budget,
+        learn: Callable[[SecretStr], None],
+        notice: Callable[[str], None],
+    ) -> None:
+        self.connection = connection
+        self.budget = budget
+        self.notice = notice
+        self._learn = learn
+
+    async def codec(self) -> Codec:
+        """The codec in use; asks with one harmless GET where no earlier answer has told."""
+        connection = self.connection
+        if (codec := connection.codec) is not None:
+            return codec
+        async with held(connection.probing, self.budget):
+            if (codec := connection.codec) is not None:
+                return codec
+            answer = await connection.http.send(PROBE, self.budget)
+            dialect = recognise(answer)
+            if dialect is None:
+                if 200 <= answer.status < 300:
+                    raise Malformed("it does not show which dialect the API speaks")
+                from paperspace_storage_server.wire.answers import failure_of
+
+                raise failure_of(answer, kind="snapshot", id=None)
+            codec = codec_of(dialect)
+            codec.list_snapshots(SnapshotQuery(limit=1)).decode(answer)  # a stray `[]` or `{}` must not settle it
+            connection.dialect = dialect
+            return codec
+
+    async def ask(self, make: Callable[[Codec], Operation[T]]) -> T:
+        """Encode, send, decode. While the dialect is unknown, what both encode alike is sent, and its answer tells."""
+        codec = self.connection.codec
+        if codec is None:
+            operation = alike(make)
+            if operation is not None:
+                answer = await self.connection.http.send(operation["live"].request, self.budget)
+                dialect = recognise(answer)
+                value = self._decode(operation[dialect or "live"], answer)
+                if dialect is not None and self.connection.dialect == "auto":
+                    self.connection.dialect = dialect  # an answer that could not be read tells nothing
+                return value
+            codec = await self.codec()
+        operation_ = make(codec)
+        return self._decode(operation_, await self.connection.http.send(operation_.request, self.budget))
+
+    def _decode(self, operation: Operation[T], answer: Answer) -> T:
+        try:
+            decoded = operation.decode(answer)
+        except Failure as failure:
+            if operation.request.method == "GET":
+                raise
+            # A refusal, too, leaves it open what an earlier try of the same request has done. A 408 may come from
+            # a gateway that gave up waiting for an API that goes on.
+            if answer.doubt or answer.status == 408 or isinstance(failure, ServerTrouble | Malformed):
+                failure.changed = "unknown"
+            raise
+        for secret in decoded.secrets:
+            self._learn(secret)
+        return decoded.value
+
+
+def alike(make: Callable[[Codec], Operation[T]]) -> dict[Dialect, Operation[T]] | None:
+    """The operation in both dialects where they send the same request, else None.
+
+    Raises:
+        Unsupported: neither dialect can express it.
+    """
+    made: dict[Dialect, Operation[T]] = {}
+    refusals: list[Unsupported] = []
+    for dialect in DIALECTS:
+        try:
+            made[dialect] = make(codec_of(dialect))
+        except Unsupported as refusal:
+            refusals.append(refusal)
+    if len(refusals) == len(DIALECTS):
+        raise refusals[0]
+    if refusals or made["published"].request != made["live"].request:
+        return None
+    return made
