@@ -95,7 +95,8 @@ class _Help(argparse.HelpFormatter):
 
 
 def _switch(parser: argparse.ArgumentParser, flag: str, help: str) -> None:
-    parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=help)
+    """On, or not said: there is no flag that lifts a read-only which the environment asks for."""
+    parser.add_argument(flag, action="store_true", default=None, help=help)
 
 
 def _selection(parser: argparse.ArgumentParser) -> None:

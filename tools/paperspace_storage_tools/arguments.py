@@ -67,6 +67,13 @@ def _no_bool(value: object) -> object:
     return value
 
 
+def _said_plainly(value: object) -> object:
+    """pydantic reads "off", "n" and 0 as false: too loose for what declines a safety snapshot."""
+    if isinstance(value, bool) or value in ("true", "false"):
+        return value
+    raise ValueError("true or false")
+
+
 Identifier = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_identifier)]
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(check_name)]
 Note = Annotated[str, Field(max_length=2000), AfterValidator(check_note)]
@@ -77,6 +84,7 @@ Gigabytes = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_no_bool)]
 Limit = Annotated[int, Field(ge=1, le=120), BeforeValidator(_no_bool)]
 Seconds = Annotated[NonNegativeInt, BeforeValidator(_no_bool)]
 Confirm = Annotated[str, Field(max_length=300, description="exact name")]
+Flag = Annotated[bool, BeforeValidator(_said_plainly)]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4000)]
 Order = Literal["asc", "desc"]
 OrderBy = Literal["dtCreated", "name"]

@@ -8,6 +8,7 @@ from paperspace_storage_tools.arguments import (
     Arguments,
     ById,
     Confirm,
+    Flag,
     Identifier,
     Name,
     Note,
@@ -56,7 +57,7 @@ class DeleteSnapshot(ById):
 
 
 class RestoreSnapshot(ById):
-    create_snapshot_before_restore: bool = True
+    create_snapshot_before_restore: Flag = True
     confirm: Confirm | None = None
     wait_seconds: Seconds | None = None
 

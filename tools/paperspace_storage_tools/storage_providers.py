@@ -10,6 +10,7 @@ from paperspace_storage_tools.arguments import (
     Arguments,
     Confirm,
     Endpoint,
+    Flag,
     Identifier,
     Name,
     Order,
@@ -42,7 +43,7 @@ class CreateStorageProvider(Arguments):
     bucket: Word | None = None
     region: Word | None = None
     endpoint: Endpoint | None = None
-    is_team_default: bool | None = None
+    is_team_default: Flag | None = None
     credential_profile: Word | None = None
     access_key: Secret | None = None
     secret_key: Secret | None = None
