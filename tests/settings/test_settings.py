@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from paperspace_storage_server.__main__ import main
 from paperspace_storage_server.app import select
 from paperspace_storage_server.settings import Settings, SettingsError, load_profiles, load_settings
 from paperspace_storage_tools.catalogue import CATALOGUE
@@ -254,10 +255,15 @@ def test_only_the_selected_tools_exist_and_read_only_wins(given: dict[str, Any],
     assert {tool.name for tool in select(load_settings(given))} == names
 
 
-def test_read_only_from_the_environment_is_lifted_by_the_flag_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAPERSPACE_MCP_READ_ONLY", "true")
+def test_no_flag_lifts_a_read_only_that_the_environment_asks_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(M + "READ_ONLY", "true")
     assert load_settings({}).read_only
-    assert not load_settings({"read_only": False}).read_only
+    with pytest.raises(SystemExit) as left:
+        main(["tools", "--no-read-only"])
+    assert left.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_credential_profile_is_read_whole_or_named_as_broken(monkeypatch: pytest.MonkeyPatch) -> None:

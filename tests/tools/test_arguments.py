@@ -139,3 +139,16 @@ def test_switched_off_arguments_are_refused_in_both_spellings() -> None:
             "`accessKey` is switched off on this server: give credentialProfile",
             "`secretKey` is switched off on this server: give credentialProfile",
         ]
+
+
+@pytest.mark.parametrize("word", ["off", "no", "0", 0, "f", None, [], "True "])
+def test_only_a_plain_false_declines_the_safety_snapshot(word: object) -> None:
+    with pytest.raises(InvalidArguments) as refused:
+        validate(TOOLS["restore_snapshot"], {"id": "ss1", "createSnapshotBeforeRestore": word})
+    assert refused.value.problems == ["`createSnapshotBeforeRestore` must be true or false"]
+
+
+@pytest.mark.parametrize("word", [False, "false"])
+def test_a_plain_false_declines_the_safety_snapshot_as_text_too(word: object) -> None:
+    arguments = validate(TOOLS["restore_snapshot"], {"id": "ss1", "createSnapshotBeforeRestore": word})
+    assert arguments.create_snapshot_before_restore is False
