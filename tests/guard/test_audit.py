@@ -79,10 +79,22 @@ def unwritable(folder: Path, how: str) -> Path:
     if how == "a file where a directory should be":
         (folder / "file").write_text("")
         return folder / "file" / "audit.jsonl"
+    if how == "a pipe that nobody reads":
+        os.mkfifo(folder / "pipe")
+        return folder / "pipe"
     return Path("/dev/full")
 
 
-@pytest.mark.parametrize("how", ["missing directory", "a directory", "a file where a directory should be", "full disk"])
+_UNWRITABLE = (
+    "missing directory",
+    "a directory",
+    "a file where a directory should be",
+    "a pipe that nobody reads",
+    "full disk",
+)
+
+
+@pytest.mark.parametrize("how", _UNWRITABLE)
 async def test_where_the_line_cannot_be_written_the_write_is_not_made(tmp_path: Path, how: str) -> None:
     async with world("live", audit_file=unwritable(tmp_path, how), confirm="never") as one:
         for tool, (kind, _) in DESTRUCTIVE.items():

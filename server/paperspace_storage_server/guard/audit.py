@@ -21,6 +21,8 @@ from paperspace_storage_tools.errors import AuditUnwritable
 
 _ROOM = 400  # bytes kept in the line for how it was confirmed and how it ended
 _MODE = 0o600
+# A pipe without a reader is refused at once instead of holding up every call (O_NONBLOCK; not on Windows).
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class AuditFile:
         width = len(text) + _ROOM
         offset: int | None = None
         try:
-            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _MODE)
+            file = os.open(self._path, _APPEND, _MODE)
             try:
                 if _seekable(file):
                     _write(file, text.ljust(width) + b"\n")
@@ -77,7 +79,7 @@ class AuditFile:
         try:
             if attempt.offset is not None and len(text) <= attempt.width and self._complete(attempt, text):
                 return None
-            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _MODE)
+            file = os.open(self._path, _APPEND, _MODE)
             try:
                 _write(file, text + b"\n")
             finally:
