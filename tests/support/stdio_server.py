@@ -56,13 +56,16 @@ def answer(process: subprocess.Popen[bytes], id: int, within: float = 30.0) -> d
     """The answer to request `id`; every line on the way to it must be a JSON-RPC message."""
     assert process.stdout is not None
     until = time.monotonic() + within
-    descriptor, buffer = process.stdout.fileno(), b""
+    descriptor = process.stdout.fileno()
+    buffer = bytearray()
     while (left := until - time.monotonic()) > 0 and select.select([descriptor], [], [], left)[0]:
-        data = os.read(descriptor, 65536)
+        data: bytes = os.read(descriptor, 65536)
         assert data, "stdout ended"
         buffer += data
         while b"\n" in buffer:
-            one, _, buffer = buffer.partition(b"\n")
+            end = buffer.index(b"\n")
+            one = bytes(buffer[:end])
+            del buffer[: end + 1]
             message: dict[str, Any] = json.loads(one)
             assert message["jsonrpc"] == "2.0"
             if message.get("id") == id and "method" not in message:
