@@ -48,11 +48,8 @@ def validate(tool: Tool[ArgumentsT], given: Mapping[str, Any], *, denied: frozen
     Raises:
         InvalidArguments: with all problems at once.
     """
-    problems = [
-        f"`{to_camel(name)}` is switched off on this server: give credentialProfile"
-        for name in given
-        if to_camel(name) in denied
-    ]
+    switched_off = [to_camel(name) for name in given if to_camel(name) in denied] if denied else []
+    problems = [f"`{name}` is switched off on this server: give credentialProfile" for name in switched_off]
     try:
         arguments = tool.arguments.model_validate(given)
     except ValidationError as error:

@@ -80,9 +80,12 @@ def path_of(*segments: str) -> str:
     Raises:
         ValueError: for an empty or dot segment, which no quoting can make safe (RFC 3986, 5.2.4).
     """
-    if any(segment in ("", ".", "..") for segment in segments):
-        raise ValueError("not a path segment")
-    return "/" + "/".join(quote(segment, safe="") for segment in segments)
+    path = ""
+    for segment in segments:
+        if segment in ("", ".", ".."):
+            raise ValueError("not a path segment")
+        path += "/" + quote(segment, safe="")
+    return path
 
 
 def query_of(values: Mapping[str, str | int | None]) -> tuple[tuple[str, str], ...]:
