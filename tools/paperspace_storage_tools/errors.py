@@ -288,7 +288,7 @@ class OutcomeUnknown(Failure):
 
     what: str
     check: str
-    changed: Changed = "unknown"
+    changed: Changed = "said"
 
     def text(self) -> str:
         return f"{self.what} {self.check}"
