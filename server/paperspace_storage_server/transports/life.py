@@ -10,9 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+
+from paperspace_storage_server import BORN
 
 LOOK_EVERY = 0.25  # seconds
 GRACE = 1.3  # seconds between the host's end and ours, for answers that are nearly done; 2 s is promised
+# Hang-ups and errors are always reported; that the other end of a socket will send no more, only when asked for.
+_GONE: int = getattr(select, "POLLRDHUP", 0)
+
+_serving = threading.Event()
 
 
 def die_by_signal() -> None:
@@ -22,28 +29,49 @@ def die_by_signal() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
+def die_with_parent() -> None:
+    """Until `watch_host` takes over: exit at once when the parent has died, for nobody was answered yet."""
+    if sys.platform != "win32":
+        threading.Thread(target=_watch_start, args=(_parent(),), name="start-watch", daemon=True).start()
+
+
 def watch_host(stdin: int | None, told: Callable[[], None]) -> None:
-    """From a thread: when stdin's other end is gone or the parent has died, call `told`, then exit after `GRACE`."""
+    """From a thread: exit `GRACE` after stdin's other end is gone or the parent has died; the latter is `told`."""
     if sys.platform == "win32":
         target, arguments = _watch_windows, (told,)
     else:
-        target, arguments = _watch_posix, (stdin, os.getppid(), told)
+        target, arguments = _watch_posix, (stdin, _parent(), told)
     threading.Thread(target=target, args=arguments, name="host-watch", daemon=True).start()
+    _serving.set()
+
+
+def _parent() -> int:
+    born, parent = BORN
+    return parent if born == os.getpid() else os.getppid()  # else: forked since
 
 
 def _end(told: Callable[[], None]) -> None:
-    told()
+    with suppress(RuntimeError):  # the event loop may be closed by now
+        told()
     time.sleep(GRACE)
+    os._exit(0)
+
+
+def _watch_start(parent: int) -> None:
+    while os.getppid() == parent:
+        if _serving.wait(LOOK_EVERY):
+            return
     os._exit(0)
 
 
 def _watch_posix(stdin: int | None, parent: int, told: Callable[[], None]) -> None:
     poll = select.poll()
     if stdin is not None:
-        poll.register(stdin, 0)  # hang-ups and errors are always reported
+        poll.register(stdin, _GONE)
     while os.getppid() == parent:
         if poll.poll(LOOK_EVERY * 1000):
-            break
+            # Not told: the event loop sees the end of stdin by itself, after what is still to be read before it.
+            _end(lambda: None)
     _end(told)
 
 
