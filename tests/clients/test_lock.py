@@ -1,0 +1,20 @@
+"""What is installed is settled by content, from whatever registry the machine uses.
+
+Renew with `npm install --package-lock-only --omit-lockfile-registry-resolved` in this folder.
+"""
+
+from __future__ import annotations
+
+import json
+
+from support.clients import SOURCE
+
+
+def test_the_lock_pins_every_package_by_its_content_and_names_no_registry() -> None:
+    wanted = json.loads((SOURCE / "package.json").read_text(encoding="utf-8"))
+    packages = json.loads((SOURCE / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    del packages[""]
+    exact = {**wanted["dependencies"], **wanted["optionalDependencies"]}
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in exact} == exact
+    assert [name for name, package in packages.items() if "resolved" in package] == []
+    assert [name for name, package in packages.items() if "integrity" not in package] == []
