@@ -11,12 +11,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from support.stdio_server import COMMAND, ROOT, environment
 
 SOURCE = ROOT / "tests" / "clients"
-SERVERS = "servers.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class Clients:
     def configure(self, command: list[str]) -> str:
         """A host's configuration file with one server, `storage`, over stdio."""
         entry = {"command": command[0], "args": command[1:], "env": {"PYTHONPATH": environment()["PYTHONPATH"]}}
-        file = self.folder / SERVERS
-        file.write_text(json.dumps({"mcpServers": {"storage": entry}}), encoding="utf-8")
-        return str(file)
+        with NamedTemporaryFile("w", dir=self.folder, suffix=".json", delete=False, encoding="utf-8") as file:
+            json.dump({"mcpServers": {"storage": entry}}, file)
+        return file.name
 
 
 def install(folder: Path) -> Clients:
