@@ -16,14 +16,24 @@ import sys
 from collections import deque
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 from mcp.server import Server
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
+from mcp_types import (
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    jsonrpc_message_adapter,
+)
 
 from paperspace_storage_server.transports.life import watch_host
+
+if TYPE_CHECKING:
+    from mcp.shared._stream_protocols import ReadStream, WriteStream
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +48,10 @@ async def serve_stdio(server: Server[Any]) -> None:
     if not _are_pipes():
         from mcp.server.stdio import stdio_server
 
-        watch_host(None, lambda: None)
+        watch_host(os.dup(0) if _is_pipe(0) else None, lambda: None)
+        pending, seconds = Pending(), _last_answers()  # before the descriptors are moved away
         async with stdio_server() as (read, write):
-            await server.run(read, write, options)
+            await server.run(Settling(read, pending, seconds), Settled(write, pending), options)
         return
     stdin, stdout = _claim(0, os.devnull), _claim(1, None)
     loop = asyncio.get_running_loop()
@@ -59,17 +70,47 @@ async def serve_stdio(server: Server[Any]) -> None:
         writing.close()
 
 
-class Lines(asyncio.Protocol):
-    """Splits what comes in into lines, and knows which requests are still unanswered."""
+class Pending:
+    """Which requests are still unanswered."""
 
     def __init__(self) -> None:
-        self.unanswered: set[str | int] = set()
+        self._ids: set[str | int] = set()
+        self._answered = asyncio.Event()
+
+    def came(self, message: JSONRPCMessage) -> None:
+        if isinstance(message, JSONRPCRequest):
+            self._ids.add(message.id)
+        elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            id = (message.params or {}).get("requestId")
+            if isinstance(id, str | int):
+                self._ids.discard(id)
+                self._answered.set()
+
+    def went(self, message: JSONRPCMessage) -> None:
+        if isinstance(message, JSONRPCResponse | JSONRPCError):
+            if message.id is not None:
+                self._ids.discard(message.id)
+            self._answered.set()
+
+    async def settle(self, seconds: float | None) -> None:
+        """Wait until all are answered, that long at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._ids:
+                    self._answered.clear()
+                    await self._answered.wait()
+
+
+class Lines(asyncio.Protocol):
+    """Splits what comes in into lines."""
+
+    def __init__(self) -> None:
+        self.pending = Pending()
         self._buffer = bytearray()
         self._searched = 0
         self._dropping = False
         self._waiting: deque[bytes] = deque()
         self._arrived = asyncio.Event()
-        self._answered = asyncio.Event()
         self._ended = False
         self._transport: asyncio.ReadTransport | None = None
 
@@ -104,16 +145,11 @@ class Lines(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.eof_received()
 
-    def answered(self, id: str | int | None) -> None:
-        if id is not None:
-            self.unanswered.discard(id)
-        self._answered.set()
-
     async def next(self) -> bytes | None:
         """The next line; None at the end of input, once the calls under way had a moment to be answered."""
         while not self._waiting:
             if self._ended:
-                await self._last_answers()
+                await self.pending.settle(LAST_ANSWERS)
                 return None
             self._arrived.clear()
             await self._arrived.wait()
@@ -121,13 +157,6 @@ class Lines(asyncio.Protocol):
         if len(self._waiting) == MOST_WAITING // 2 and self._transport is not None and not self._ended:
             self._transport.resume_reading()
         return line
-
-    async def _last_answers(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_ANSWERS):
-                while self.unanswered:
-                    self._answered.clear()
-                    await self._answered.wait()
 
 
 class _Stream:
@@ -140,7 +169,7 @@ class _Stream:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
-        return None
+        await self.aclose()
 
 
 class Incoming(_Stream):
@@ -156,10 +185,8 @@ class Incoming(_Stream):
         try:
             message = jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError as error:
-            # Named without its content: a garbled line may hold a secret, and the SDK logs what it is given.
-            return ValueError(f"a line that is no JSON-RPC message ({type(error).__name__})")
-        if isinstance(message, JSONRPCRequest):
-            self._lines.unanswered.add(message.id)
+            return _nameless(error)
+        self._lines.pending.came(message)
         return SessionMessage(message)
 
     def __aiter__(self) -> Self:
@@ -187,8 +214,54 @@ class Outgoing(_Stream):
         self._transport.write(message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
         if not self._flow.drained.is_set():
             await self._flow.drained.wait()
-        if isinstance(message, JSONRPCResponse | JSONRPCError):
-            self._lines.answered(message.id)
+        self._lines.pending.went(message)
+
+
+class Settling(_Stream):
+    """The SDK's own read stream, which ends only once the calls under way had time to be answered."""
+
+    def __init__(self, read: ReadStream[SessionMessage | Exception], pending: Pending, seconds: float | None) -> None:
+        self._read = read
+        self._pending = pending
+        self._seconds = seconds
+
+    async def aclose(self) -> None:
+        await self._read.aclose()
+
+    async def receive(self) -> SessionMessage | Exception:
+        try:
+            item = await self._read.receive()
+        except anyio.EndOfStream:
+            await self._pending.settle(self._seconds)
+            raise
+        if isinstance(item, Exception):
+            return _nameless(item)
+        self._pending.came(item.message)
+        return item
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+
+class Settled(_Stream):
+    """The SDK's own write stream, which tells what is answered."""
+
+    def __init__(self, write: WriteStream[SessionMessage], pending: Pending) -> None:
+        self._write = write
+        self._pending = pending
+
+    async def aclose(self) -> None:
+        await self._write.aclose()
+
+    async def send(self, item: SessionMessage, /) -> None:
+        await self._write.send(item)
+        self._pending.went(item.message)
 
 
 class _Flow(asyncio.BaseProtocol):
@@ -210,11 +283,29 @@ def _are_pipes() -> bool:
     """Whether the event loop can read stdin and write stdout by itself: pipes and sockets, on POSIX."""
     if sys.platform == "win32":
         return False
+    return _is_pipe(0) and _is_pipe(1)
+
+
+def _is_pipe(descriptor: int) -> bool:
+    mode = _mode(descriptor)
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _mode(descriptor: int) -> int:
     try:
-        modes = [os.fstat(descriptor).st_mode for descriptor in (0, 1)]
+        return os.fstat(descriptor).st_mode
     except OSError:
-        return False
-    return all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
+        return 0
+
+
+def _last_answers() -> float | None:
+    """How long calls may go on after the end of input: behind a file is no host that has gone, so to their end."""
+    return None if stat.S_ISREG(_mode(0)) else LAST_ANSWERS
+
+
+def _nameless(error: Exception) -> ValueError:
+    """Without the line's content: a garbled line may hold a secret, and the SDK logs what it is given."""
+    return ValueError(f"a line that is no JSON-RPC message ({type(error).__name__})")
 
 
 def _claim(descriptor: int, instead: str | None) -> int:
