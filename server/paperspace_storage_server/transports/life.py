@@ -35,6 +35,16 @@ def die_with_parent() -> None:
         threading.Thread(target=_watch_start, args=(_parent(),), name="start-watch", daemon=True).start()
 
 
+def end_within(seconds: float) -> None:
+    """The process is gone by then, whatever its event loop does."""
+
+    def end() -> None:
+        time.sleep(seconds)
+        os._exit(0)
+
+    threading.Thread(target=end, name="last-resort", daemon=True).start()
+
+
 def watch_host(stdin: int | None, told: Callable[[], None]) -> None:
     """From a thread: exit `GRACE` after stdin's other end is gone or the parent has died; the latter is `told`."""
     if sys.platform == "win32":

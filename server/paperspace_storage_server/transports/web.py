@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -16,7 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from paperspace_storage_server.transports.life import end_within
+
 GRACE = 1  # seconds for answers under way when the process is told to end
+LAST_RESORT = 1.7  # seconds after which it ends in any case; 2 s is promised
 LARGEST_BODY = 1024 * 1024  # bytes of a request
 
 _HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -43,11 +47,18 @@ def sse_app(server: Server[Any]) -> Starlette:
     return Starlette(routes=[Route("/sse", connect), Mount("/messages/", app=sse.handle_post_message)])
 
 
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """As uvicorn's own, but a tool that blocks the event loop does not keep the process."""
+        super().handle_exit(sig, frame)
+        end_within(LAST_RESORT)
+
+
 async def serve_app(app: Starlette, host: str, port: int, *, what: str) -> None:
     """Serve on uvicorn until SIGTERM or SIGINT; says the address on stderr, so that port 0 is of use."""
     listener = _listen(host.strip("[]"), port)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE)
-    server = uvicorn.Server(config)
+    server = _Server(config)
     shown = f"[{host.strip('[]')}]" if ":" in host else host
     print(f"{what} on http://{shown}:{listener.getsockname()[1]}", file=sys.stderr, flush=True)  # noqa: T201
     try:
