@@ -30,8 +30,11 @@ class Crowd:
     asked: int = 0
     holding: asyncio.Event = field(default_factory=asyncio.Event)
     release: asyncio.Event = field(default_factory=asyncio.Event)
+    deserted: asyncio.Event = field(default_factory=asyncio.Event)
+    writers: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.add(writer)
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         try:
@@ -46,8 +49,8 @@ class Crowd:
                     await asyncio.sleep(self.pause)
                 status = "404 Not Found" if id.startswith("no") else "200 OK"
                 answer = {"code": "NOT_FOUND", "message": f"no {id}"} if id.startswith("no") else drive(id)
-                # A password of its own in each answer: what a process remembers of answers must be bounded.
-                body = json.dumps({**answer, "password": f"password-of-{id}"}).encode()
+                # Fields of both dialects. What a process remembers of answers, as the passwords, must be bounded.
+                body = json.dumps({**answer, "networkId": f"ne{id}", "password": f"password-of-{id}"}).encode()
                 start = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
                 writer.write(start.encode() + body)
                 await writer.drain()
@@ -55,9 +58,12 @@ class Crowd:
             pass
         finally:
             self.open -= 1
+            self.writers.discard(writer)
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()
+            if not self.open:
+                self.deserted.set()
 
 
 @asynccontextmanager
@@ -70,3 +76,9 @@ async def crowd(*, pause: float = 0.0) -> AsyncGenerator[Crowd]:
     finally:
         api.release.set()
         server.close()
+        api.deserted.clear()
+        for writer in api.writers:
+            writer.close()
+        if api.open:
+            async with asyncio.timeout(10):
+                await api.deserted.wait()

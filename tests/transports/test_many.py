@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 from mcp import Client
 
+from paperspace_storage_server.wire.messages import Dialect
 from support.crowd import HELD, Crowd, crowd, drive
 from support.processes import ERAS, KEY, Era, Transport, children, client_of, listening, rss_kib
 from support.recorded import answer_of, failure_of
@@ -29,9 +30,9 @@ everywhere = pytest.mark.parametrize(
 
 
 @asynccontextmanager
-async def served(transport: Transport, era: Era, api: Crowd) -> AsyncGenerator[Client]:
+async def served(transport: Transport, era: Era, api: Crowd, dialect: Dialect = "published") -> AsyncGenerator[Client]:
     """A client of a server process whose API is the stub. Nothing may be tried twice: each call is one request."""
-    settings = {"PAPERSPACE_API_KEY": KEY, "PAPERSPACE_API_URL": api.url, "PAPERSPACE_MCP_DIALECT": "published"}
+    settings = {"PAPERSPACE_API_KEY": KEY, "PAPERSPACE_API_URL": api.url, "PAPERSPACE_MCP_DIALECT": dialect}
     settings["PAPERSPACE_MCP_MAX_ATTEMPTS"] = "1"
     if transport == "stdio":
         async with client_of(transport, era, arguments=(), settings=settings) as client:
@@ -74,7 +75,7 @@ async def test_a_slow_call_does_not_hold_up_fast_ones(transport: Transport, era:
 async def test_memory_stays_flat_over_thousands_of_calls() -> None:
     async with crowd() as api:
         before = children()
-        async with served("stdio", "auto", api) as client:
+        async with served("stdio", "auto", api, "live") as client:
             (process,) = children() - before
 
             async def calls(first: int, count: int) -> None:
