@@ -81,7 +81,7 @@ async def test_memory_stays_flat_over_thousands_of_calls() -> None:
             async def calls(first: int, count: int) -> None:
                 async def some(start: int) -> None:
                     for number in range(start, first + count, AT_ONCE):
-                        kind = number % 10
+                        kind = number % 20
                         if kind == 0:
                             asked = {"id": f"no{number}"}
                             assert "shared drive" in failure_of(await client.call_tool("get_shared_drive", asked))
