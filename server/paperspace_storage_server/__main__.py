@@ -115,10 +115,10 @@ def _serve(options: dict[str, Any]) -> int:
     try:
         settings = load_settings(options)
         if settings.transport == "stdio":
-            from paperspace_storage_server.transports.life import die_by_signal, die_with_parent
+            from paperspace_storage_server.transports.life import die_by_signal, die_with_host
 
             die_by_signal()
-            die_with_parent()
+            die_with_host()
         from paperspace_storage_server.app import build_server
         from paperspace_storage_server.open import open_service
 

@@ -55,7 +55,7 @@ import paperspace_storage_server
 born, until = os.getppid(), time.monotonic() + 30
 os.write(2, b"starting\\n")
 poll = select.poll()
-poll.register(0, 0)
+poll.register(0, getattr(select, "POLLRDHUP", 0))
 while os.getppid() == born and not poll.poll(10) and time.monotonic() < until:
     pass
 from paperspace_storage_server.__main__ import main

@@ -19,13 +19,12 @@ from support.stdio_server import COMMAND, HELLO, ROOT, environment, line
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("state", STATES)
-def test_the_server_is_gone_within_two_seconds_of_any_end(state: State) -> None:
-    ends = endings([(state, way) for way in WAYS])
+def test_the_server_is_gone_within_two_seconds_of_any_end_in_any_state() -> None:
+    ends = endings([(state, way) for state in STATES for way in WAYS])
     assert [end for end in ends if not end.clean] == []
 
 
-@pytest.mark.parametrize("state", ["idle", "loop blocked"])
+@pytest.mark.parametrize("state", ["starting", "idle", "loop blocked"])
 def test_a_host_that_half_closes_the_socket_it_gave_as_stdin_has_ended(state: State) -> None:
     with host_in(state, stdin_socket=True) as host:
         host.half_close()
@@ -115,7 +114,7 @@ def test_a_server_over_http_is_gone_soon_after_sigterm_though_someone_still_list
 
 def test_of_a_dozen_abrupt_ends_at_random_no_process_is_left() -> None:
     command = [sys.executable, str(ROOT / "bench" / "orphans.py"), "--ends", "12", "--seed", "7"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=110)
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "12 abrupt ends, 0 processes left behind after 2 s")
 
 

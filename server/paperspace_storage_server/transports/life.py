@@ -14,8 +14,8 @@ from contextlib import suppress
 
 from paperspace_storage_server import BORN
 
-LOOK_EVERY = 0.25  # seconds
-GRACE = 1.3  # seconds between the host's end and ours, for answers that are nearly done; 2 s is promised
+LOOK_EVERY = 0.1  # seconds
+GRACE = 1.2  # seconds between the host's end and ours, for answers that are nearly done; 2 s is promised
 # Hang-ups and errors are always reported; that the other end of a socket will send no more, only when asked for.
 _GONE: int = getattr(select, "POLLRDHUP", 0)
 
@@ -29,8 +29,9 @@ def die_by_signal() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
-def die_with_parent() -> None:
-    """Until `watch_host` takes over: exit at once when the parent has died, for nobody was answered yet."""
+def die_with_host() -> None:
+    """Until `watch_host` takes over: exit at once when the parent has died, or closed stdin without having asked
+    anything. A start can take seconds on a busy machine."""
     if sys.platform != "win32":
         threading.Thread(target=_watch_start, args=(_parent(),), name="start-watch", daemon=True).start()
 
@@ -68,10 +69,26 @@ def _end(told: Callable[[], None]) -> None:
 
 
 def _watch_start(parent: int) -> None:
-    while os.getppid() == parent:
+    poll = select.poll()
+    poll.register(0, _GONE)
+    while os.getppid() == parent and not (_is_closed(poll) and _nothing_to_read()):
         if _serving.wait(LOOK_EVERY):
             return
     os._exit(0)
+
+
+def _is_closed(poll: select.poll) -> bool:
+    return any(events & (select.POLLHUP | _GONE) for _, events in poll.poll(0))
+
+
+def _nothing_to_read() -> bool:
+    import fcntl
+    import termios
+
+    try:
+        return not any(fcntl.ioctl(0, termios.FIONREAD, bytes(4)))
+    except OSError:
+        return False
 
 
 def _watch_posix(stdin: int | None, parent: int, told: Callable[[], None]) -> None:
