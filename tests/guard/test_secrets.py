@@ -77,8 +77,11 @@ def test_a_repr_of_what_lives_long_shows_no_secret() -> None:
 def test_what_the_http_libraries_log_of_messages_stays_off_at_log_level_debug() -> None:
     from support.secrets_sweep import logs_of
 
+    api, made = make("live")
+    api.close()
+
     class One:
-        service = make("live")[1]
+        service = made
 
     with logs_of(One()):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         loud = [name for name in ("mcp.server.sse", "httpx", "aiohttp") if logging.getLogger(name).isEnabledFor(20)]
