@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import anyio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -37,8 +39,10 @@ class Watched:
 
 
 @pytest.fixture(params=DIALECTS)
-def sandbox(request: pytest.FixtureRequest) -> Watched:
-    return Watched(request.param)
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Watched]:
+    watched = Watched(request.param)
+    yield watched
+    watched.app.state.close()
 
 
 @pytest.mark.parametrize("tool", ["list_snapshots", "list_shared_drives", "get_storage_utilization"])
