@@ -128,7 +128,7 @@ def _serve(options: dict[str, Any]) -> int:
     server = build_server(service)
     if settings.transport == "stdio":
         if sys.stdin.isatty():
-            print("Waiting for an MCP host on stdin. To try it out: paperspace-storage-mcp demo", file=sys.stderr)  # noqa: T201
+            print("Waiting for an MCP host on stdin. To try it out: paperspace-storage-mcp demo", file=sys.stderr)
         from paperspace_storage_server.transports.stdio import serve_stdio
 
         _run(_closing(serve_stdio(server), service))
@@ -157,11 +157,11 @@ def _demo(options: dict[str, Any]) -> int:
     from paperspace_storage_server.demo import DemoFailed, run_demo
 
     try:
-        _run(run_demo(lambda line: print(line, flush=True)))  # noqa: T201 - this command's output
+        _run(run_demo(lambda line: print(line, flush=True)))
     except DemoFailed as failure:
-        print(f"FAILED: {failure}", file=sys.stderr)  # noqa: T201
+        print(f"FAILED: {failure}", file=sys.stderr)
         return 1
-    print("All steps did what they should.")  # noqa: T201
+    print("All steps did what they should.")
     return 0
 
 
@@ -206,7 +206,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _wrong(line: str) -> int:
-    print(f"paperspace-storage-mcp: {line}", file=sys.stderr)  # noqa: T201
+    print(f"paperspace-storage-mcp: {line}", file=sys.stderr)
     return 2
 
 

@@ -16,13 +16,13 @@ def print_catalogue(settings: Settings, *, as_json: bool) -> None:
     listed = entries(tools, DENIED[settings.secret_arguments])
     whole = to_json({"tools": listed})
     if as_json:
-        print(whole.decode())  # noqa: T201 - this command's output
+        print(whole.decode())
         return
-    print(f"{'tool':<26}{'kind':<13}{'toolset':<19}{'bytes':>6}")  # noqa: T201
+    print(f"{'tool':<26}{'kind':<13}{'toolset':<19}{'bytes':>6}")
     for tool, one in zip(tools, listed, strict=True):
-        print(f"{tool.name:<26}{tool.kind:<13}{tool.toolset:<19}{len(to_json(one)):>6,}")  # noqa: T201
+        print(f"{tool.name:<26}{tool.kind:<13}{tool.toolset:<19}{len(to_json(one)):>6,}")
     seen = [{key: one[key] for key in ("name", "description", "inputSchema")} for one in listed]
-    print(  # noqa: T201
+    print(
         f"{len(tools)} tools; tools/list is {len(whole):,} bytes, of which a model sees about {len(to_json(seen)):,} "
         "(names, descriptions, input schemas)"
     )

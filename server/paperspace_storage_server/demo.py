@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
@@ -30,7 +31,7 @@ async def run_demo(say: Say) -> None:
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "paperspace_storage_server", "serve", "--sandbox"],
-        env={**get_default_environment(), "PYTHONPATH": ":".join(path for path in sys.path if path)},
+        env={**get_default_environment(), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )
     failure: DemoFailed | None = None
     async with Client(server) as client:
