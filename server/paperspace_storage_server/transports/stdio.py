@@ -115,8 +115,7 @@ class Lines(asyncio.Protocol):
         self._transport: asyncio.ReadTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.ReadTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.ReadTransport", transport)  # uvloop's transports are no subclasses of it
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
