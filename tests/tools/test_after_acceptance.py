@@ -119,3 +119,28 @@ async def test_an_unknown_argument_stops_every_tool_before_anything_is_sent(tool
     assert text.startswith(f"{tool}: unknown argument `zzz`")
     assert text.endswith("nothing was sent.")
     assert "VALUE-NOT-TO-BE-REPEATED" not in text
+
+
+@pytest.mark.parametrize("typed", [{}, {"confirm": "before"}])
+async def test_a_restore_is_not_sent_where_the_promised_safety_snapshot_cannot_be_made(typed: Json) -> None:
+    api = RecordedApi([Exchange("GET", "/snapshots/ss1", body={"id": "ss1", "name": "before", "note": "no machine"})])
+    async with connected(api, "published") as client:
+        text = failure_of(await client.call_tool("restore_snapshot", {"id": "ss1", **typed}))
+    api.assert_kept_to_script()
+    assert text == (
+        "The API does not say which machine snapshot ss1 belongs to, so no safety snapshot can be made of it first. "
+        "Ask the person whether to restore without one (createSnapshotBeforeRestore false). Nothing was changed."
+    )
+
+
+async def test_a_restore_without_a_safety_snapshot_needs_no_machine_in_the_answer() -> None:
+    look = Exchange("GET", "/snapshots/ss1", body={"id": "ss1", "name": "before", "note": "no machine"})
+    api = RecordedApi([look, Exchange("POST", "/snapshots/ss1/restore", status=200, body={})])
+    async with connected(api, "published") as client:
+        result = answer_of(
+            await client.call_tool(
+                "restore_snapshot", {"id": "ss1", "confirm": "before", "createSnapshotBeforeRestore": False}
+            )
+        )
+    api.assert_kept_to_script()
+    assert result == {"id": "ss1", "status": "initiated"}

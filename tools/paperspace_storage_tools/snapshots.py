@@ -17,7 +17,7 @@ from paperspace_storage_tools.arguments import (
     Paging,
     Seconds,
 )
-from paperspace_storage_tools.errors import Failure, OutcomeUnknown, SafetySnapshotKept
+from paperspace_storage_tools.errors import Failure, OutcomeUnknown, SafetySnapshotKept, Unsupported
 from paperspace_storage_tools.machine_events import follow
 from paperspace_storage_tools.models import Deleted, Page, Restored, Snapshot
 from paperspace_storage_tools.ports import Call, Doomed, NewSnapshot, SnapshotChange, SnapshotQuery
@@ -116,6 +116,11 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
     async def look() -> Doomed:
         snapshot = await call.storage.snapshots.get(arguments.id)
         seen[:] = [snapshot]
+        if safe and not snapshot.machine_id and not await call.storage.snapshots.makes_safety_snapshots():
+            raise Unsupported(
+                f"The API does not say which machine snapshot {arguments.id} belongs to, so no safety snapshot can be "
+                "made of it first. Ask the person whether to restore without one (createSnapshotBeforeRestore false)."
+            )
         return await _restore_preview(call, snapshot, arguments.id, safe)
 
     await call.allow("restore", look, confirm=arguments.confirm)
