@@ -171,7 +171,21 @@ class _Stream:
         await self.aclose()
 
 
-class Incoming(_Stream):
+class _Reading(_Stream):
+    async def receive(self) -> SessionMessage | Exception:
+        raise NotImplementedError  # both streams below say how
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+
+class Incoming(_Reading):
     """The SDK's read stream: messages, or the exception where a line is none."""
 
     def __init__(self, lines: Lines) -> None:
@@ -187,15 +201,6 @@ class Incoming(_Stream):
             return _nameless(error)
         self._lines.pending.came(message)
         return SessionMessage(message)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            return await self.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
 
 
 class Outgoing(_Stream):
@@ -216,7 +221,7 @@ class Outgoing(_Stream):
         self._lines.pending.went(message)
 
 
-class Settling(_Stream):
+class Settling(_Reading):
     """The SDK's own read stream, which ends only once the calls under way had time to be answered."""
 
     def __init__(self, read: ReadStream[SessionMessage | Exception], pending: Pending, seconds: float | None) -> None:
@@ -237,15 +242,6 @@ class Settling(_Stream):
             return _nameless(item)
         self._pending.came(item.message)
         return item
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            return await self.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
 
 
 class Settled(_Stream):
