@@ -38,7 +38,7 @@ def _result_of(caller: str) -> Mutation:
     real = hygiene.Hygiene.result
 
     def result(self: hygiene.Hygiene, value: hygiene.Json) -> tuple[hygiene.Json, str]:
-        if sys._getframe(1).f_code.co_name == caller:  # pyright: ignore[reportPrivateUsage]
+        if sys._getframe(1).f_code.co_name == caller:  # pyright: ignore[reportPrivateUsage]  # the one way to know the caller
             return value, to_json(value).decode()
         return real(self, value)
 
@@ -105,6 +105,7 @@ def _chatty(level: str, vault: secrets.Vault) -> None:
 
 _real_log = logs.log_to_stderr
 
+# The lambdas below stand in for methods of other types, so their parameters have none.
 MASKS: dict[str, Mutation] = {
     "Hygiene.result of an answer": _result_of("_succeeded"),
     "Hygiene.result of the audit file's arguments": _result_of("_run"),

@@ -94,7 +94,7 @@ class Service:
             return input_required(ask)
         except Failure as failure:
             return self._failed(describe(failure, write=tool.writes))
-        except Exception as error:
+        except Exception as error:  # the model is told, the log has the rest, and the server lives on
             logger.exception("%s failed inside this server", tool.name)
             return self._failed(
                 f"This server failed inside ({type(error).__name__}); its log says where. "
@@ -128,7 +128,7 @@ class Service:
             unknown = isinstance(failure, OutcomeUnknown) or failure.changed == "unknown"
             attempt.outcome = f"{'unknown' if unknown else 'failed'}: {type(failure).__name__}"
             raise
-        except BaseException as error:
+        except BaseException as error:  # a cancellation too leaves its line in the audit file
             attempt.outcome = f"interrupted: {type(error).__name__}"
             raise
         finally:

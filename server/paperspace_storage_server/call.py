@@ -87,10 +87,6 @@ class GuardedCall:
     def credentials(self, profile: str, *, endpoint: str | None, bucket: str | None) -> Credentials:
         return self.guard.profiles.get(profile, endpoint=endpoint, bucket=bucket)
 
-    @property
-    def profiles(self) -> list[str]:
-        return self.guard.profiles.names
-
     def left(self) -> float:
         return self.budget.left()
 

@@ -197,12 +197,7 @@ class Call(Protocol):
         ...
 
     def credentials(self, profile: str, *, endpoint: str | None, bucket: str | None) -> Credentials:
-        """The named profile's keys. Raises `UnknownProfile`."""
-        ...
-
-    @property
-    def profiles(self) -> list[str]:
-        """Names of the credential profiles that exist."""
+        """The named profile's keys, for use there. Raises `UnknownProfile` or `ProfilePinned`."""
         ...
 
     def left(self) -> float:

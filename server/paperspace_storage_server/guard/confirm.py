@@ -93,7 +93,7 @@ def check_typed(act: str, doomed: Doomed, typed: str | None, hygiene: Hygiene) -
     if typed is not None and typed in (exact_name(doomed, hygiene), doomed.name or doomed.id):
         return
     why = "needs confirmation" if typed is None else "is not confirmed: `confirm` is not the exact name"
-    what = "name" if doomed.name else "id"
+    what = "name" if hygiene.shown(doomed.name) else "id"
     raise NotConfirmed(
         f"To {act} {why}. It concerns {describe_doomed(doomed, hygiene)}. If that is what the person wants, call "
         f"again with confirm set to its exact {what}."

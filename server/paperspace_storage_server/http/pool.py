@@ -130,7 +130,7 @@ def _session(loopback: bool) -> aiohttp.ClientSession:
     )
     # aiohttp repeats a GET, PUT or DELETE by itself when a kept-alive connection was dead. Repeats are counted,
     # paced and bounded in one place (retry.py), so that one is switched off; there is no public way.
-    setattr(session, "_retry_connection", False)  # noqa: B010
+    setattr(session, "_retry_connection", False)  # noqa: B010 - private, see above
     return session
 
 

@@ -60,7 +60,7 @@ async def serve_app(app: Starlette, host: str, port: int, *, what: str) -> None:
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE)
     server = _Server(config)
     shown = f"[{host.strip('[]')}]" if ":" in host else host
-    print(f"{what} on http://{shown}:{listener.getsockname()[1]}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"{what} on http://{shown}:{listener.getsockname()[1]}", file=sys.stderr, flush=True)  # noqa: T201 - for a person at a terminal
     try:
         await server.serve(sockets=[listener])
     finally:
