@@ -32,5 +32,5 @@ def log_to_stderr(level: str, vault: Vault) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("httpx", "httpcore", "aiohttp", "asyncio", "urllib3", "mcp", "sse_starlette"):
+    for chatty in ("httpx", "httpcore", "asyncio", "urllib3", "mcp", "sse_starlette"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

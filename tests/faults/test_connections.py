@@ -17,7 +17,7 @@ import pytest
 from mcp import Client
 
 from paperspace_storage_server.app import build_server
-from paperspace_storage_server.http import pool
+from paperspace_storage_server.http import dial
 from support.fault_proxy import Fault, Reply, Rule
 from support.faulted import Sleeps, faulted, outcome, service_at
 from support.loopback_tls import answering, closed_port, plain_only, port, self_signed, silent
@@ -125,7 +125,7 @@ async def test_a_proxy_that_does_not_let_through_is_named(how: str, monkeypatch:
 
 
 async def test_a_connection_that_never_comes_about_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "CONNECT_TIMEOUT", 0.05)
+    monkeypatch.setattr(dial, "CONNECT_TIMEOUT", 0.05)
     async with port(silent) as number:  # the TLS handshake is never answered
         assert await _create(f"https://127.0.0.1:{number}/v1") == (
             False,

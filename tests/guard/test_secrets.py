@@ -84,7 +84,7 @@ def test_what_the_http_libraries_log_of_messages_stays_off_at_log_level_debug() 
         service = made
 
     with logs_of(One()):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        loud = [name for name in ("mcp.server.sse", "httpx", "aiohttp") if logging.getLogger(name).isEnabledFor(20)]
+        loud = [name for name in ("mcp.server.sse", "httpx", "asyncio") if logging.getLogger(name).isEnabledFor(20)]
     assert loud == []
 
 

@@ -95,7 +95,7 @@ async def sweep(*, stop: bool = False) -> Sweep:
 def logs_of(one: World) -> Generator[io.StringIO]:
     """What goes to stderr at log level debug."""
     root = logging.getLogger()
-    names = ("httpx", "httpcore", "aiohttp", "asyncio", "urllib3", "mcp", "sse_starlette")
+    names = ("httpx", "httpcore", "asyncio", "urllib3", "mcp", "sse_starlette")
     before = root.handlers[:], root.level, {name: logging.getLogger(name).level for name in names}
     stderr = io.StringIO()
     try:

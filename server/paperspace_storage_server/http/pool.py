@@ -1,27 +1,22 @@
-"""The httpx client: one pool for the server's life, over aiohttp's connections.
+"""The httpx client and its transport: at most 32 connections to one API, for the server's life.
 
-httpx on its own transport took twice the time of httpx on aiohttp's connections (docs/performance.md). The imports
-are heavy, so this module is loaded when the first request is made.
+The imports are heavy, so this module is loaded when the first request is made.
 """
 
 from __future__ import annotations
 
-import os
-import ssl
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+import asyncio
+import zlib
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import aiohttp
 import httpx
-import truststore
 from starlette.types import ASGIApp
-from yarl import URL
 
+from paperspace_storage_server.http.dial import Dialer
+from paperspace_storage_server.http.exchange import LARGEST_ANSWER, Exchange, Reply
 from paperspace_storage_server.http.trouble import TooLarge
-from paperspace_storage_server.loopback import is_loopback
 
 Headers = (
     httpx.Headers
@@ -31,17 +26,17 @@ Headers = (
     | Sequence[tuple[bytes, bytes]]
 )
 MAX_CONNECTIONS = 32
-CONNECT_TIMEOUT = 10.0  # seconds
-LARGEST_ANSWER = 32 * 1024 * 1024  # bytes, decompressed
+LONGEST_IDLE = 15.0  # seconds; servers close idle connections too, and a request must not cross with that
 
 _KEPT = frozenset({b"content-type", b"retry-after"})  # all that is ever read of an answer's headers
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 def open_pool(base_url: str, app: ASGIApp | None = None) -> httpx.AsyncClient:
     """A client for the API at `base_url`, or for an in-process `app` (the sandbox)."""
     if app is not None:
         return DirectClient(httpx.ASGITransport(app, raise_app_exceptions=False))
-    return DirectClient(AiohttpTransport(lambda: _session(is_loopback(urlsplit(base_url).hostname or ""))))
+    return DirectClient(Pool(base_url))
 
 
 class DirectClient(httpx.AsyncClient):
@@ -77,66 +72,80 @@ def _parsed(url: str) -> httpx.URL:
     return httpx.URL(url)
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
-    """httpx's transport interface over one aiohttp session.
+class Pool(httpx.AsyncBaseTransport):
+    """httpx's transport interface over connections to one API. Nothing is repeated here, and nothing redirected.
 
-    It lets aiohttp's own exceptions through: they tell a refused connection from one that was lost after the
-    request went out, which decides whether a write may be repeated. The package httpx-aiohttp maps both to
-    `ConnectTimeout`.
+    Not httpx's own transport: that takes several times as long. Not aiohttp's: that weighs 9 MiB
+    (docs/performance.md), and of a connection that broke it does not say plainly whether the request had gone out.
     """
 
-    def __init__(self, open_session: Callable[[], aiohttp.ClientSession]) -> None:
-        self._open_session = open_session
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self._dialer: Dialer | None = None
+        self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._busy: set[Exchange] = set()
+        self._idle: list[Exchange] = []  # the one used last is last
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self._session is None:
-            self._session = self._open_session()
-        # encoded=True: the path was quoted once, and an id must stay the segment it was quoted to.
-        url = URL(str(request.url), encoded=True)
-        headers = [(name.decode("ascii"), value.decode("utf-8")) for name, value in request.headers.raw]
-        async with self._session.request(
-            request.method, url, headers=headers, data=request.content or None, allow_redirects=False
-        ) as answer:
-            body = await _read(answer)
-            kept = [(name, value) for name, value in answer.raw_headers if name.lower() in _KEPT]
-            return httpx.Response(answer.status, headers=kept, content=body, request=request)
+        """The answer, read whole.
+
+        Raises:
+            UnknownHost, httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.LocalProtocolError:
+                nothing was sent.
+            httpx.ReadError, httpx.RemoteProtocolError, httpx.DecodingError, TooLarge: it went out, and no usable
+                answer came back.
+        """
+        if self._dialer is None:
+            self._dialer = Dialer(httpx.URL(self._base_url))
+        message = _message(request)
+        async with self._slots:
+            exchange = self._take() or await self._dialer.dial()
+            self._busy.add(exchange)
+            try:
+                reply = await exchange.ask(message)
+            finally:
+                self._busy.discard(exchange)
+            self._idle.append(exchange)
+        kept = [header for header in reply.headers if header[0] in _KEPT]
+        return httpx.Response(reply.status, headers=kept, content=_unpacked(reply), request=request)
 
     async def aclose(self) -> None:
-        if self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
+        for exchange in (*self._busy, *self._idle):
+            exchange.transport.abort()
+        self._idle.clear()
+
+    def _take(self) -> Exchange | None:
+        oldest = asyncio.get_running_loop().time() - LONGEST_IDLE
+        while self._idle:
+            exchange = self._idle.pop()
+            if exchange.reusable and exchange.idle_since > oldest:
+                return exchange
+            exchange.transport.abort()
+        return None
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    """The whole body, decompressed, up to a bound."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in answer.content.iter_any():
-        size += len(chunk)
-        if size > LARGEST_ANSWER:
-            raise TooLarge
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+def _message(request: httpx.Request) -> bytes:
+    """The request as it goes out (RFC 9112)."""
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path), b"Accept-Encoding: gzip"]
+    lines += [b"%s: %s" % header for header in request.headers.raw]
+    head = b"\r\n".join(lines)
+    if not head.count(b"\n") == head.count(b"\r") == len(lines) - 1 or b"\0" in head:
+        raise httpx.LocalProtocolError("a line break in a header")
+    return b"%s\r\n\r\n%s" % (head, request.content)
 
 
-def _session(loopback: bool) -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_ssl_context(), ttl_dns_cache=60),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
-        trust_env=not loopback,  # HTTPS_PROXY, NO_PROXY; a proxy never stands before loopback
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers={"Content-Type"},
-    )
-    # aiohttp repeats a GET, PUT or DELETE by itself when a kept-alive connection was dead. Repeats are counted,
-    # paced and bounded in one place (retry.py), so that one is switched off; there is no public way.
-    setattr(session, "_retry_connection", False)  # noqa: B010 - private, see above
-    return session
-
-
-def _ssl_context() -> ssl.SSLContext:
-    """`SSL_CERT_FILE` or `SSL_CERT_DIR` where set, else the system's trust store (macOS, Windows, Linux)."""
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if (file and Path(file).is_file()) or (folder and Path(folder).is_dir()):
-        return ssl.create_default_context(cafile=file or None, capath=folder or None)
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def _unpacked(reply: Reply) -> bytes:
+    """The body, of which a few packed bytes may make gigabytes."""
+    coding = dict(reply.headers).get(b"content-encoding", b"identity")
+    if coding.lower() == b"identity" or not reply.body:
+        return reply.body
+    unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        body = unpacker.decompress(reply.body, LARGEST_ANSWER + 1)
+    except zlib.error as error:
+        raise httpx.DecodingError(str(error)) from error
+    if len(body) > LARGEST_ANSWER:
+        raise TooLarge
+    if not unpacker.eof:
+        raise httpx.DecodingError("the packed body ends too early")
+    return body

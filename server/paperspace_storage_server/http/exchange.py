@@ -1,0 +1,152 @@
+"""One HTTP/1.1 connection: a request goes out, its answer comes back whole. httptools (llhttp, Node's parser) reads it.
+
+Failures are httpx's, so that their names tell what a write may have done: `ConnectError` says that nothing went out;
+`ReadError` (the connection was lost), `RemoteProtocolError` (no HTTP came back) and `TooLarge` say that it did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import cast
+
+import httpx
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from paperspace_storage_server.http.trouble import TooLarge
+
+LARGEST_ANSWER = 32 * 1024 * 1024  # bytes of a body, packed or not
+LARGEST_HEAD = 64 * 1024  # bytes of status line and headers
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer as it came: header names in lower case, the body still packed where the server packed it."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Exchange(asyncio.Protocol):
+    """A connection that carries one request at a time.
+
+    `tunnel`: the answer ends with its headers, as a proxy's to CONNECT does (RFC 9110, 9.3.6).
+    """
+
+    def __init__(self, *, tunnel: bool = False) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.idle_since = 0.0
+        """By the event loop's clock, seconds."""
+        self._tunnel = tunnel
+        self._parser = HttpResponseParser(self)
+        self._answer: asyncio.Future[Reply] | None = None
+        self._reusable = True
+        self._await_head()
+
+    @property
+    def reusable(self) -> bool:
+        """Another request may be sent."""
+        return self._reusable and not self.transport.is_closing()
+
+    async def ask(self, request: bytes) -> Reply:
+        """Send a request and wait for the whole answer.
+
+        A wait that is cancelled closes the connection: what came after it would be taken for the next answer.
+
+        Raises:
+            httpx.ConnectError: the connection had been closed; nothing went out.
+            httpx.ReadError, httpx.RemoteProtocolError, TooLarge: no answer, and the request may have acted.
+        """
+        if not self.reusable:
+            raise httpx.ConnectError("the connection was closed before the request")
+        self._answer = self._loop.create_future()
+        self._reusable = False
+        self.transport.write(request)
+        try:
+            return await self._answer
+        except BaseException:
+            self._reusable = False
+            raise
+        finally:
+            self._answer = None
+            self.idle_since = self._loop.time()
+            if not self._reusable:
+                self.transport.abort()
+
+    def _await_head(self) -> None:
+        self._headers: Headers = []
+        self._body: list[bytes] = []
+        self._size = 0  # bytes of head and body
+        self._in_body = False
+        self._framed = False  # the answer says where it ends; else it ends with the connection
+
+    def _awaited(self) -> bool:
+        return self._answer is not None and not self._answer.done()
+
+    def _finish(self) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(Reply(self._parser.get_status_code(), self._headers, b"".join(self._body)))
+
+    def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
+        if self._answer is not None and not self._answer.done():
+            error.__cause__ = cause
+            self._answer.set_exception(error)
+
+    # Called by asyncio.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._answer is None:  # a server that says why it closes, or rubbish
+            self._reusable = False
+            self.transport.abort()
+            return
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self._fail(httpx.RemoteProtocolError(str(error)))
+        if not self._in_body:
+            self._size += len(data)
+            if self._size > LARGEST_HEAD:
+                self._fail(httpx.RemoteProtocolError("the headers do not end"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._reusable = False
+        if self._in_body and not self._framed and exc is None:
+            self._finish()
+        self._fail(httpx.ReadError("the connection was closed before the answer was whole"), exc)
+
+    # Called by httptools.
+
+    def on_message_begin(self) -> None:
+        self._reusable = False  # a second answer to one request makes all that follows unsure
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self._framed = self._framed or name in (b"content-length", b"transfer-encoding")
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        if self._tunnel:
+            self._reusable = True
+            self._finish()
+
+    def on_body(self, body: bytes) -> None:
+        self._size += len(body)
+        if self._size > LARGEST_ANSWER:
+            self._fail(TooLarge())
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._tunnel:
+            return
+        if self._parser.get_status_code() >= 200:  # else 100 Continue and the like: the answer is yet to come
+            self._reusable = self._awaited() and self._parser.should_keep_alive()
+            self._finish()
+        self._await_head()
