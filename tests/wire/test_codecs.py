@@ -151,8 +151,8 @@ def _has_id(value: object) -> bool:
     if not isinstance(value, dict):
         return False
     found = cast("dict[str, Any]", value)
-    inner = found.get("data", found)
-    return isinstance(inner, dict) and isinstance(cast("dict[str, Any]", inner).get("id"), str)
+    places = [cast("dict[str, Any]", one) for one in (found, found.get("data")) if isinstance(one, dict)]
+    return any(isinstance(one.get("id"), str) for one in places)
 
 
 @pytest.mark.parametrize("known", [one for one in OPERATIONS if one.needs_id], ids=str)

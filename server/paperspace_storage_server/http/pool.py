@@ -75,8 +75,8 @@ def _parsed(url: str) -> httpx.URL:
 class Pool(httpx.AsyncBaseTransport):
     """httpx's transport interface over connections to one API. Nothing is repeated here, and nothing redirected.
 
-    Not httpx's own transport: that takes several times as long. Not aiohttp's: that weighs 9 MiB
-    (docs/performance.md), and of a connection that broke it does not say plainly whether the request had gone out.
+    Not httpx's own transport: that takes several times as long. Not aiohttp's: that is heavy, and of a connection that
+    broke it does not say plainly whether the request had gone out (docs/decisions/own-http-transport.md).
     """
 
     def __init__(self, base_url: str) -> None:
