@@ -185,7 +185,7 @@ async def test_a_reset_counts_as_sent() -> None:
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "GZIP", "Identity"])
 async def test_a_packed_answer_is_unpacked(coding: str) -> None:
     plain = b'{"a":1}'
-    packed = {"deflate": zlib.compress, "Identity": bytes}.get(coding, gzip.compress)(plain)
+    packed = {"deflate": zlib.compress(plain), "Identity": plain}.get(coding, gzip.compress(plain))
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\ncontent-length: {len(packed)}\r\n\r\n".encode()
     async with scripted([head + packed]) as (script, get):
         assert (await get()).json() == {"a": 1}
