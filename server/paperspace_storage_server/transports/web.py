@@ -58,7 +58,7 @@ async def serve_app(app: Starlette, host: str, port: int, *, what: str) -> None:
     """Serve on uvicorn until SIGTERM or SIGINT; says the address on stderr, so that port 0 is of use."""
     listener = _listen(host.strip("[]"), port)
     config = uvicorn.Config(
-        app, http="httptools", log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE
+        app, http="h11", log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE
     )
     server = _Server(config)
     shown = f"[{host.strip('[]')}]" if ":" in host else host
