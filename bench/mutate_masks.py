@@ -19,8 +19,11 @@ from unittest.mock import patch
 from pydantic import SecretStr, ValidationError
 from pydantic_core import to_json
 
-from paperspace_storage_server import api, app, call, logs, validate
+from paperspace_storage_server.api import storage as api
+from paperspace_storage_server.calls import call, validate
 from paperspace_storage_server.guard import hygiene, secrets
+from paperspace_storage_server.mcp import server as app
+from paperspace_storage_server.process import logs
 from paperspace_storage_server.wire.messages import Request
 from paperspace_storage_tools import arguments, catalogue
 from support.guarded import API_KEY, PROFILES

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from paperspace_storage_server import __version__
 
 if TYPE_CHECKING:
-    from paperspace_storage_server.app import Service
+    from paperspace_storage_server.mcp.server import Service
 
 COMMANDS = ("serve", "demo", "sandbox", "tools")
 
@@ -115,12 +115,12 @@ def _serve(options: dict[str, Any]) -> int:
     try:
         settings = load_settings(options)
         if settings.transport == "stdio":
-            from paperspace_storage_server.transports.life import die_by_signal, die_with_host
+            from paperspace_storage_server.process.life import die_by_signal, die_with_host
 
             die_by_signal()
             die_with_host()
-        from paperspace_storage_server.app import build_server
-        from paperspace_storage_server.open import open_service
+        from paperspace_storage_server.compose import open_service
+        from paperspace_storage_server.mcp.server import build_server
 
         service = open_service(settings)
     except SettingsError as error:
@@ -129,11 +129,11 @@ def _serve(options: dict[str, Any]) -> int:
     if settings.transport == "stdio":
         if sys.stdin.isatty():
             print("Waiting for an MCP host on stdin. To try it out: paperspace-storage-mcp demo", file=sys.stderr)
-        from paperspace_storage_server.transports.stdio import serve_stdio
+        from paperspace_storage_server.mcp.stdio import serve_stdio
 
         _run(_closing(serve_stdio(server), service))
         return 0
-    from paperspace_storage_server.transports import web
+    from paperspace_storage_server.mcp import web
 
     http = settings.transport == "streamable-http"
     app = web.streamable_http_app(server) if http else web.sse_app(server)
@@ -166,8 +166,8 @@ def _demo(options: dict[str, Any]) -> int:
 
 
 def _sandbox(options: dict[str, Any]) -> int:
+    from paperspace_storage_server.mcp.web import serve_app
     from paperspace_storage_server.sandbox import SandboxError, create_app
-    from paperspace_storage_server.transports.web import serve_app
 
     try:
         app = create_app(options["dialect"], db=options["db"])

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     @field_validator("api_url")
     @classmethod
     def _safe_url(cls, value: str) -> str:
-        from paperspace_storage_server.loopback import is_loopback
+        from paperspace_storage_server.http.loopback import is_loopback
 
         try:
             parts = urlsplit(value)
@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     @field_validator("host")
     @classmethod
     def _loopback_only(cls, value: str) -> str:
-        from paperspace_storage_server.loopback import is_loopback
+        from paperspace_storage_server.http.loopback import is_loopback
 
         if not is_loopback(value):
             raise ValueError("a loopback address: this server has no authentication yet, so it serves no network")

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from mcp_types import CallToolRequestParams, InputRequiredResult
 from pydantic import SecretStr
 
-from paperspace_storage_server.app import Service, make_service
-from paperspace_storage_server.connection import Connection
+from paperspace_storage_server.api.upstream import Connection
 from paperspace_storage_server.guard.profiles import Profiles
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.pool import DirectClient
+from paperspace_storage_server.mcp.server import Service, make_service
 from paperspace_storage_server.settings import Settings, load_settings
 from support.faulted import Sleeps
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
-from paperspace_storage_server.app import build_server
 from paperspace_storage_server.http import dial
+from paperspace_storage_server.mcp.server import build_server
 from support.fault_proxy import Fault, Reply, Rule
 from support.faulted import Sleeps, faulted, outcome, service_at
 from support.loopback_tls import answering, closed_port, plain_only, port, self_signed, silent

@@ -16,8 +16,8 @@ import pytest
 import uvicorn
 from mcp import Client
 
-from paperspace_storage_server.app import build_server
-from paperspace_storage_server.transports.web import streamable_http_app
+from paperspace_storage_server.mcp.server import build_server
+from paperspace_storage_server.mcp.web import streamable_http_app
 from support.fault_proxy import Fault, Reply, Rule
 from support.faulted import Bed, Mode, faulted, outcome
 

@@ -84,7 +84,7 @@ async def _through_lists(names: list[str]) -> None:
     api.instead = lambda _: httpx.Response(200, json=page)
     from mcp import Client
 
-    from paperspace_storage_server.app import build_server
+    from paperspace_storage_server.mcp.server import build_server
 
     try:
         async with Client(build_server(service)) as client:

@@ -39,7 +39,7 @@ child.wait()
 # A tool that never gives the event loop back.
 BLOCKED = """
 import os, sys, time
-from paperspace_storage_server import app
+from paperspace_storage_server.mcp import server as app
 from paperspace_storage_server.__main__ import main
 async def block(self, context, params):
     os.write(2, b"blocked\\n")

@@ -13,12 +13,12 @@ from mcp import Client
 from mcp_types import CallToolResult, TextContent
 from pydantic import SecretStr
 
-from paperspace_storage_server.app import Service, build_server, make_service
-from paperspace_storage_server.connection import Connection
+from paperspace_storage_server.api.upstream import Connection
 from paperspace_storage_server.guard.profiles import Profiles
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.pool import open_pool
 from paperspace_storage_server.http.retry import RetryPolicy
+from paperspace_storage_server.mcp.server import Service, build_server, make_service
 from paperspace_storage_server.sandbox import create_app
 from paperspace_storage_server.settings import Settings, load_settings
 from support.fault_proxy import FaultProxy, Seen

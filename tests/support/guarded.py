@@ -15,13 +15,13 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 from pydantic import SecretStr
 
-from paperspace_storage_server.app import Service, build_server, make_service
-from paperspace_storage_server.connection import Connection
+from paperspace_storage_server.api.upstream import Connection
 from paperspace_storage_server.guard.confirm import Questions
 from paperspace_storage_server.guard.profiles import Profile, Profiles
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.pool import DirectClient
 from paperspace_storage_server.http.retry import RetryPolicy
+from paperspace_storage_server.mcp.server import Service, build_server, make_service
 from paperspace_storage_server.sandbox.app import create_app
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_server.wire.messages import Dialect

@@ -13,12 +13,12 @@ from mcp_types import CallToolResult, TextContent
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from paperspace_storage_server.app import build_server, make_service
-from paperspace_storage_server.connection import Connection, DialectSetting
+from paperspace_storage_server.api.upstream import Connection, DialectSetting
 from paperspace_storage_server.guard.profiles import Profiles, profiles_from_environment
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.pool import open_pool
 from paperspace_storage_server.http.retry import RetryPolicy
+from paperspace_storage_server.mcp.server import build_server, make_service
 from paperspace_storage_server.settings import Settings
 
 KEY = "key-of-the-recorded-team"

@@ -19,8 +19,8 @@ from mcp.client import ClientRequestContext
 from mcp_types import ElicitRequestParams, ElicitResult
 from pydantic import ValidationError
 
-from paperspace_storage_server.logs import log_to_stderr
-from paperspace_storage_server.validate import validate
+from paperspace_storage_server.calls.validate import validate
+from paperspace_storage_server.process.logs import log_to_stderr
 from paperspace_storage_server.wire.messages import Dialect, Request
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import Failure

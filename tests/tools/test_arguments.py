@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic.alias_generators import to_snake
 
-from paperspace_storage_server.validate import DENIED, validate
+from paperspace_storage_server.calls.validate import DENIED, validate
 from paperspace_storage_tools.arguments import Arguments
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import InvalidArguments

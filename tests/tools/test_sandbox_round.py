@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from paperspace_storage_server.connection import DialectSetting
+from paperspace_storage_server.api.upstream import DialectSetting
 from paperspace_storage_server.sandbox import create_app
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from paperspace_storage_server.transports.stdio import MOST_WAITING, Lines
+from paperspace_storage_server.mcp.stdio import MOST_WAITING, Lines
 
 
 class ForeignTransport(asyncio.BaseTransport):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 NOISY = """
 import os, sys
-from paperspace_storage_server import api
+from paperspace_storage_server.api import storage as api
 from paperspace_storage_server.__main__ import main
 before = api.PaperspaceStorage.__init__
 def noisy(self, *given, **named):

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from paperspace_storage_server.connection import codec_of
+from paperspace_storage_server.api.upstream import codec_of
 from paperspace_storage_server.wire.messages import Answer, Dialect, Operation
 from paperspace_storage_tools.ports import (
     Credentials,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperspace_storage_server.connection import codec_of
+from paperspace_storage_server.api.upstream import codec_of
 from paperspace_storage_server.wire.answers import failure_of, page_locally
 from paperspace_storage_server.wire.messages import Answer, Dialect, path_of
 from paperspace_storage_server.wire.recognise import recognise

@@ -16,8 +16,8 @@ import truststore
 from aiohappyeyeballs import start_connection  # pyright: ignore[reportUnknownVariableType]  # a bare `tuple` in it
 
 from paperspace_storage_server.http.exchange import Exchange
+from paperspace_storage_server.http.loopback import is_loopback
 from paperspace_storage_server.http.trouble import UnknownHost
-from paperspace_storage_server.loopback import is_loopback
 
 CONNECT_TIMEOUT = 10.0  # seconds for all of it
 HAPPY_EYEBALLS_DELAY = 0.25  # seconds until the next address is tried beside the last (RFC 8305, 5)

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from paperspace_storage_server.transports.life import end_within
+from paperspace_storage_server.process.life import end_within
 
 GRACE = 1  # seconds for answers under way when the process is told to end
 LAST_RESORT = 1.7  # seconds after which it ends in any case; 2 s is promised

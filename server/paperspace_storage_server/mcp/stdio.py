@@ -30,7 +30,7 @@ from mcp_types import (
     jsonrpc_message_adapter,
 )
 
-from paperspace_storage_server.transports.life import watch_host
+from paperspace_storage_server.process.life import watch_host
 
 if TYPE_CHECKING:
     from mcp.shared._stream_protocols import ReadStream, WriteStream

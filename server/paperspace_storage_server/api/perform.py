@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from paperspace_storage_server.connection import DIALECTS, Connection, codec_of, held
+from paperspace_storage_server.api.upstream import DIALECTS, Connection, codec_of, held
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.wire.messages import Answer, Codec, Dialect, Operation
 from paperspace_storage_server.wire.recognise import PROBE, recognise

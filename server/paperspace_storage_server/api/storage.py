@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
-from paperspace_storage_server import settle
-from paperspace_storage_server.asking import Asking
-from paperspace_storage_server.connection import Connection
+from paperspace_storage_server.api import settle
+from paperspace_storage_server.api.perform import Asking
+from paperspace_storage_server.api.upstream import Connection
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_tools.errors import Failure, OutcomeUnknown
 from paperspace_storage_tools.models import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from paperspace_storage_server.asking import Asking, alike
+from paperspace_storage_server.api.perform import Asking, alike
 from paperspace_storage_server.wire.messages import Codec, Operation
 from paperspace_storage_tools.errors import (
     Failure,

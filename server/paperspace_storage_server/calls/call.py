@@ -21,8 +21,8 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from paperspace_storage_server.api import PaperspaceStorage
-from paperspace_storage_server.connection import Connection
+from paperspace_storage_server.api.storage import PaperspaceStorage
+from paperspace_storage_server.api.upstream import Connection
 from paperspace_storage_server.guard import confirm as confirmation
 from paperspace_storage_server.guard.audit import Attempt, AuditFile
 from paperspace_storage_server.guard.confirm import AskPerson, Questions

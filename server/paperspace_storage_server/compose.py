@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from paperspace_storage_server import __version__
-from paperspace_storage_server.app import Service, make_service
-from paperspace_storage_server.connection import Connection
+from paperspace_storage_server.api.upstream import Connection
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.retry import RetryPolicy
-from paperspace_storage_server.logs import log_to_stderr
+from paperspace_storage_server.mcp.server import Service, make_service
+from paperspace_storage_server.process.logs import log_to_stderr
 from paperspace_storage_server.settings import Settings, load_profiles
 from paperspace_storage_server.wire.messages import Dialect
 

@@ -24,8 +24,9 @@ from mcp_types import (
 from pydantic import SecretStr
 
 from paperspace_storage_server import __version__
-from paperspace_storage_server.call import Context, Guard, GuardedCall, input_required
-from paperspace_storage_server.connection import Connection
+from paperspace_storage_server.api.upstream import Connection
+from paperspace_storage_server.calls.call import Context, Guard, GuardedCall, input_required
+from paperspace_storage_server.calls.validate import DENIED, validate
 from paperspace_storage_server.guard.audit import AuditFile
 from paperspace_storage_server.guard.confirm import AskPerson, Questions
 from paperspace_storage_server.guard.hygiene import Hygiene, Json
@@ -34,7 +35,6 @@ from paperspace_storage_server.guard.protect import Protection
 from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.settings import Settings
-from paperspace_storage_server.validate import DENIED, validate
 from paperspace_storage_tools.arguments import Arguments
 from paperspace_storage_tools.catalogue import CATALOGUE, TOOLSETS
 from paperspace_storage_tools.errors import Failure, OutcomeUnknown, describe
