@@ -20,9 +20,8 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import to_json
 
 from paperspace_storage_server.api import storage as api
-from paperspace_storage_server.calls import call, validate
+from paperspace_storage_server.calls import call, service, validate
 from paperspace_storage_server.guard import hygiene, secrets
-from paperspace_storage_server.mcp import server as app
 from paperspace_storage_server.process import logs
 from paperspace_storage_server.wire.messages import Request
 from paperspace_storage_tools import arguments, catalogue
@@ -37,7 +36,7 @@ def _swap(target: Any, name: str, value: Any) -> Mutation:
 
 
 def _result_of(caller: str) -> Mutation:
-    """`Hygiene.result` does nothing when that function of app.py calls it."""
+    """`Hygiene.result` does nothing when that function of the service calls it."""
     real = hygiene.Hygiene.result
 
     def result(self: hygiene.Hygiene, value: hygiene.Json) -> tuple[hygiene.Json, str]:
@@ -61,9 +60,9 @@ def _keep_without(*lost: str) -> Mutation:
 def _forget_answers(stack: ExitStack) -> None:
     real = api.PaperspaceStorage
 
-    def deaf(connection: Any, budget: Any, learn: Any, notice: Any) -> Any:
+    def deaf(upstream: Any, budget: Any, learn: Any, notice: Any) -> Any:
         del learn
-        return real(connection, budget, lambda _: None, notice)
+        return real(upstream, budget, lambda _: None, notice)
 
     stack.enter_context(patch.object(call, "PaperspaceStorage", deaf))
 
@@ -115,7 +114,7 @@ MASKS: dict[str, Mutation] = {
     "Hygiene.failure": _swap(hygiene.Hygiene, "failure", lambda self, text: text),  # pyright: ignore[reportUnknownLambdaType]
     "Hygiene.shown (questions)": _swap(hygiene.Hygiene, "shown", lambda self, text: text),  # pyright: ignore[reportUnknownLambdaType]
     "cleaning before masking": _swap(hygiene, "clean", str),
-    "secret arguments learned": _swap(app, "SecretStr", type("Nothing", (), {})),
+    "secret arguments learned": _swap(service, "SecretStr", type("Nothing", (), {})),
     "secrets in answers learned": _forget_answers,
     "the API key kept": _keep_without(API_KEY),
     "profiles' keys kept": _keep_without(*PROFILES["team"]),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from paperspace_storage_server import __version__
 
 if TYPE_CHECKING:
-    from paperspace_storage_server.mcp.server import Service
+    from paperspace_storage_server.calls.service import Service
 
 COMMANDS = ("serve", "demo", "sandbox", "tools")
 
@@ -119,10 +119,10 @@ def _serve(options: dict[str, Any]) -> int:
 
             die_by_signal()
             die_with_host()
-        from paperspace_storage_server.compose import open_service
+        from paperspace_storage_server.compose import compose
         from paperspace_storage_server.mcp.server import build_server
 
-        service = open_service(settings)
+        service = compose(settings)
     except SettingsError as error:
         return _wrong(str(error))
     server = build_server(service)
@@ -134,13 +134,14 @@ def _serve(options: dict[str, Any]) -> int:
         _run(_closing(serve_stdio(server), service))
         return 0
     from paperspace_storage_server.mcp import web
+    from paperspace_storage_server.process.listen import serve_app
 
     http = settings.transport == "streamable-http"
     app = web.streamable_http_app(server) if http else web.sse_app(server)
     path = "/mcp" if http else "/sse"
     try:
         what = f"MCP ({settings.transport}, {path})"
-        _run(_closing(web.serve_app(app, settings.host, settings.port, what=what), service))
+        _run(_closing(serve_app(app, settings.host, settings.port, what=what), service))
     except OSError as error:
         return _wrong(f"PAPERSPACE_MCP_PORT (--port): cannot listen there ({error.strerror}); choose another")
     return 0
@@ -150,7 +151,7 @@ async def _closing(work: Coroutine[Any, Any, None], service: Service) -> None:
     try:
         await work
     finally:
-        await service.connection.http.aclose()
+        await service.aclose()
 
 
 def _demo(options: dict[str, Any]) -> int:
@@ -166,7 +167,7 @@ def _demo(options: dict[str, Any]) -> int:
 
 
 def _sandbox(options: dict[str, Any]) -> int:
-    from paperspace_storage_server.mcp.web import serve_app
+    from paperspace_storage_server.process.listen import serve_app
     from paperspace_storage_server.sandbox import SandboxError, create_app
 
     try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic_core import to_json
 
+from paperspace_storage_server.calls.service import select
 from paperspace_storage_server.calls.validate import DENIED
-from paperspace_storage_server.mcp.server import select
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_tools.listing import entries
 

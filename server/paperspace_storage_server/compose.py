@@ -1,16 +1,27 @@
-"""Putting one server together: settings into a connection, secrets into the vault, logs onto stderr."""
+"""The composition root: settings become everything that a call needs. Nothing is sent, and nothing heavy imported,
+before the first call."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from paperspace_storage_server import __version__
-from paperspace_storage_server.api.upstream import Connection
+from paperspace_storage_server.api.upstream import Upstream
+from paperspace_storage_server.calls.call import Process, Team
+from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.guard.audit import AuditFile
+from paperspace_storage_server.guard.confirm import Questions
+from paperspace_storage_server.guard.hygiene import Hygiene
+from paperspace_storage_server.guard.profiles import Profiles
+from paperspace_storage_server.guard.protect import Protection
+from paperspace_storage_server.guard.secrets import Vault
+from paperspace_storage_server.http.budget import Clock
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.retry import RetryPolicy
-from paperspace_storage_server.mcp.server import Service, make_service
 from paperspace_storage_server.process.logs import log_to_stderr
 from paperspace_storage_server.settings import Settings, load_profiles
 from paperspace_storage_server.wire.messages import Dialect
@@ -22,18 +33,42 @@ SANDBOX_URL = "http://sandbox.localhost/v1"
 SANDBOX_KEY = SecretStr("sandbox-team-of-this-process")
 
 
-def open_service(settings: Settings) -> Service:
-    """The service of these settings; nothing is sent, and nothing heavy imported, before the first call.
+def compose(settings: Settings) -> Service:
+    """The service of these settings, and logs onto stderr with its secrets masked.
 
     Raises:
         SettingsError: a credential profile that is not whole.
     """
-    service = make_service(settings, load_profiles(settings), open_connection)
-    log_to_stderr(settings.log_level, service.guard.vault)
+    service = make_service(settings, load_profiles(settings), open_upstream)
+    log_to_stderr(settings.log_level, service.team.vault)
     return service
 
 
-def open_connection(settings: Settings) -> Connection:
+def make_service(
+    settings: Settings,
+    profiles: Profiles,
+    open_upstream: Callable[[Settings], Upstream],
+    *,
+    clock: Clock = time.monotonic,
+) -> Service:
+    """A service whose vault knows the operator's secrets from the start. `clock` times its open questions."""
+    vault = Vault()
+    for secret in (settings.api_key, *profiles.secrets):
+        if secret is not None:
+            vault.keep(secret)
+    process = Process(settings, AuditFile(settings.audit_file) if settings.audit_file else None)
+    team = Team(
+        vault=vault,
+        hygiene=Hygiene(vault),
+        profiles=profiles,
+        protection=Protection(settings.protect),
+        upstream=open_upstream(settings),
+        questions=Questions(clock),
+    )
+    return Service(process, team)
+
+
+def open_upstream(settings: Settings) -> Upstream:
     """To the API that the settings name, or to a sandbox in this process, which speaks production's dialect
     unless told otherwise."""
     policy = RetryPolicy(settings.max_attempts)
@@ -47,7 +82,7 @@ def open_connection(settings: Settings) -> Connection:
 
             return open_pool(SANDBOX_URL, create_app(dialect))
 
-        return Connection(Http(SANDBOX_URL, SANDBOX_KEY, open_sandbox, policy=policy, user_agent=agent), dialect)
+        return Upstream(Http(SANDBOX_URL, SANDBOX_KEY, open_sandbox, policy=policy, user_agent=agent), dialect)
 
     def open_api() -> httpx.AsyncClient:
         from paperspace_storage_server.http.pool import open_pool
@@ -55,4 +90,4 @@ def open_connection(settings: Settings) -> Connection:
         return open_pool(settings.api_url)
 
     http = Http(settings.api_url, settings.api_key, open_api, policy=policy, user_agent=agent)
-    return Connection(http, settings.dialect)
+    return Upstream(http, settings.dialect)

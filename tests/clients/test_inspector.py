@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 TOOL_ERROR, CANNOT_CONNECT, UNPORTABLE_SCHEMA = 5, 4, 6
 PATHS = {"streamable-http": "mcp", "sse": "sse"}
 FAULTY = """
-from paperspace_storage_server.mcp import server as app
+from paperspace_storage_server.calls import service as app
 whole = app.entries
 def faulty(*given):
     found = whole(*given)

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SDKS = ["v1", "v2-legacy", "v2-modern"]
 FAULTY = """
-from paperspace_storage_server.mcp import server as app
+from paperspace_storage_server.calls import service as app
 whole = app.entries
 def faulty(*given):
     found = whole(*given)

@@ -11,16 +11,14 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mcp_types import CallToolRequestParams, InputRequiredResult
 from pydantic import SecretStr
 
-from paperspace_storage_server.api.upstream import Connection
-from paperspace_storage_server.guard.profiles import Profiles
-from paperspace_storage_server.http.client import Http
+from paperspace_storage_server.calls.outcome import Outcome
+from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.guard.confirm import Question
 from paperspace_storage_server.http.pool import DirectClient
-from paperspace_storage_server.mcp.server import Service, make_service
-from paperspace_storage_server.settings import Settings, load_settings
-from support.faulted import Sleeps
+from paperspace_storage_server.settings import load_settings
+from support.service import service_over
 
 FIELDS = (
     "id",
@@ -114,31 +112,23 @@ class _Scripted(httpx.AsyncBaseTransport):
         return httpx.Response(status, headers=headers, content=body)
 
 
-class _Session:
-    """What a call needs of a session when nobody can be asked."""
+class _Model:
+    """A caller behind which nobody can be asked."""
 
-    client_capabilities = None
-    can_send_request = False
-
-    async def report_progress(self, *_: object) -> None:
-        return None
-
-
-class _Context:
-    session = _Session()
+    principal = None
     request_id = 1
-    protocol_version = "2026-07-28"
+    can_ask = False
+
+    async def ask(self, question: Question) -> bool:
+        raise AssertionError(question)
+
+    async def progress(self, done: float, total: float, message: str) -> None:
+        return None
 
 
 def _service(dialect: str, transport: _Scripted) -> Service:
     flags = {"dialect": dialect, "confirm": "never", "api_key": SecretStr("key-of-the-team")}
-
-    def connect(settings: Settings) -> Connection:
-        sleeps = Sleeps()
-        http = Http("http://127.0.0.1/v1", settings.api_key, lambda: DirectClient(transport), sleep=sleeps)
-        return Connection(http, settings.dialect, sleep=sleeps)
-
-    return make_service(load_settings(flags), Profiles({}), connect)
+    return service_over(lambda: DirectClient(transport), load_settings(flags), url="http://127.0.0.1/v1")
 
 
 @pytest.fixture(scope="module")
@@ -158,22 +148,19 @@ def test_any_answers_end_in_a_result(
 ) -> None:
     transport = _Scripted(answers)
     service = _service(dialect, transport)
-    params = CallToolRequestParams(name=call[0], arguments=call[1])
-    context: Any = _Context()
 
-    async def run() -> dict[str, Any] | InputRequiredResult:
+    async def run() -> Outcome:
         try:
-            return await service.call(context, params)
+            return await service.call(service.tools[call[0]], call[1], _Model())
         finally:
-            await service.connection.http.aclose()
+            await service.aclose()
 
-    result = loop.run(run())
-    assert isinstance(result, dict)
-    text: str = result["content"][0]["text"]
+    outcome = loop.run(run())
+    text = outcome.text
     for inside in ("Traceback", "failed inside", "SK1234567", "key-of-the-team", "\x1b", "\u202e"):
         assert inside not in text
-    if result["isError"]:
-        assert "structuredContent" not in result
+    if outcome.failure is not None:
+        assert outcome.structured is None
     else:
-        assert json.loads(text) == json.loads(json.dumps(result["structuredContent"]))
+        assert json.loads(text) == json.loads(json.dumps(outcome.structured))
     assert len(transport.methods) <= 200

@@ -38,7 +38,7 @@ async def _client(url: str, *, budget: float = 50.0) -> AsyncGenerator[tuple[Cli
     sleeps = Sleeps()
     async with AsyncExitStack() as stack:
         service = service_at(url, sleeps, dialect="live", budget=budget)
-        stack.push_async_callback(service.connection.http.aclose)
+        stack.push_async_callback(service.aclose)
         yield await stack.enter_async_context(Client(build_server(service))), sleeps
 
 

@@ -120,13 +120,13 @@ async def test_creations_of_one_name_at_once_never_claim_each_others(dialect: Di
 async def test_who_comes_while_a_turn_passes_on_waits_like_everybody() -> None:
     inside, most = 0, 0
     async with faulted("live") as bed:
-        connection = bed.service.connection
+        upstream = bed.service.team.upstream
 
         async def hold(turns: int) -> None:
             nonlocal inside, most
             for _ in range(turns):
                 await asyncio.sleep(0)
-            async with connection.one_at_a_time("snapshot", "nightly", Budget.of(50)):
+            async with upstream.one_at_a_time("snapshot", "nightly", Budget.of(50)):
                 inside += 1
                 most = max(most, inside)
                 for _ in range(5):
@@ -134,7 +134,7 @@ async def test_who_comes_while_a_turn_passes_on_waits_like_everybody() -> None:
                 inside -= 1
 
         await asyncio.gather(*(hold(turns) for turns in (0, 1, *range(2, 30))))
-        assert (most, connection.creating) == (1, {})
+        assert (most, upstream.creating) == (1, {})
 
 
 async def test_a_restore_without_its_safety_snapshot_is_not_sent_and_says_so() -> None:
@@ -177,7 +177,7 @@ async def test_a_creation_waits_for_another_of_its_name_no_longer_than_its_budge
         assert [ok for ok, _ in answers] == [False] * 4
         assert all("did not answer within 0." in text and text.endswith("Nothing was changed.") for _, text in answers)
         assert asyncio.get_running_loop().time() - began < 1.5  # four budgets one after the other would be 2.4
-        assert bed.service.connection.creating == {}
+        assert bed.service.team.upstream.creating == {}
 
 
 @DIALECTS
@@ -186,9 +186,9 @@ async def test_a_stray_answer_does_not_settle_the_dialect(dialect: Dialect) -> N
         stray = Reply(200, body=b'{"hasMore":1,"data":null}' if dialect == "published" else b'["maintenance"]')
         bed.proxy.rules = (Rule(Fault("stray", "answer", reply=stray), "GET", nth=frozenset({1})),)
         ok, text = await bed.call("get_storage_utilization" if dialect == "published" else "list_snapshots")
-        assert (ok, bed.service.connection.dialect) == (False, "auto"), text
+        assert (ok, bed.service.team.upstream.dialect) == (False, "auto"), text
         ok, _ = await bed.call("list_shared_drives", name="datasets")
-        assert (ok, bed.service.connection.dialect) == (True, dialect)
+        assert (ok, bed.service.team.upstream.dialect) == (True, dialect)
 
 
 @DIALECTS

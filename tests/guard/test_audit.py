@@ -171,4 +171,4 @@ def test_a_removed_directory_is_said_after_the_write(tmp_path: Path) -> None:
 def test_the_service_without_an_audit_file_has_none() -> None:
     api, service = make("live")
     api.close()
-    assert service.guard.audit is None
+    assert service.process.audit is None

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from paperspace_storage_server.calls.service import select
 from paperspace_storage_server.guard.protect import Protection
-from paperspace_storage_server.mcp.server import select
 from paperspace_storage_server.settings import Settings, SettingsError, load_settings
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE

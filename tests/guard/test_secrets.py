@@ -71,7 +71,7 @@ def test_an_endpoint_loses_the_keys_someone_wrote_into_it_and_the_result_says_so
 def test_a_repr_of_what_lives_long_shows_no_secret() -> None:
     api, service = make("live")
     api.close()
-    assert API_KEY not in repr(service.settings) + repr(service.guard) + repr(service.guard.profiles.secrets)
+    assert API_KEY not in repr(service.process) + repr(service.team) + repr(service.team.profiles.secrets)
 
 
 def test_what_the_http_libraries_log_of_messages_stays_off_at_log_level_debug() -> None:

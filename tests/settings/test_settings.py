@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from paperspace_storage_server.__main__ import main
-from paperspace_storage_server.mcp.server import select
+from paperspace_storage_server.calls.service import select
 from paperspace_storage_server.settings import Settings, SettingsError, load_profiles, load_settings
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import UnknownProfile

@@ -39,12 +39,12 @@ child.wait()
 # A tool that never gives the event loop back.
 BLOCKED = """
 import os, sys, time
-from paperspace_storage_server.mcp import server as app
+from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.__main__ import main
-async def block(self, context, params):
+async def block(self, tool, given, caller):
     os.write(2, b"blocked\\n")
     time.sleep(30)
-app.Service.call = block
+Service.call = block
 main(sys.argv[1:])
 """
 

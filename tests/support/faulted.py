@@ -13,15 +13,14 @@ from mcp import Client
 from mcp_types import CallToolResult, TextContent
 from pydantic import SecretStr
 
-from paperspace_storage_server.api.upstream import Connection
-from paperspace_storage_server.guard.profiles import Profiles
-from paperspace_storage_server.http.client import Http
+from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.http.pool import open_pool
 from paperspace_storage_server.http.retry import RetryPolicy
-from paperspace_storage_server.mcp.server import Service, build_server, make_service
+from paperspace_storage_server.mcp.server import build_server
 from paperspace_storage_server.sandbox import create_app
-from paperspace_storage_server.settings import Settings, load_settings
+from paperspace_storage_server.settings import load_settings
 from support.fault_proxy import FaultProxy, Seen
+from support.service import service_over
 
 Dialect = Literal["published", "live"]
 Mode = Literal["auto", "legacy"]
@@ -77,12 +76,7 @@ def service_at(
     """A server for the API at `url`, which pauses without jitter and without waiting."""
     flags = {"api_url": url, "dialect": dialect, "call_timeout": budget, "confirm": "never", "api_key": SecretStr(KEY)}
     policy = RetryPolicy(max_attempts, jitter=lambda low, high: high)
-
-    def connect(settings: Settings) -> Connection:
-        http = Http(url, settings.api_key, lambda: open_pool(url), policy=policy, sleep=sleeps)
-        return Connection(http, settings.dialect, sleep=sleeps)
-
-    return make_service(load_settings(flags), Profiles({}), connect)
+    return service_over(lambda: open_pool(url), load_settings(flags), policy=policy, sleep=sleeps)
 
 
 @asynccontextmanager
@@ -103,6 +97,6 @@ async def faulted(
         stack.callback(app.state.close)
         await stack.enter_async_context(proxy.serving())
         service = service_at(proxy.url, sleeps, dialect=spoken or dialect, budget=budget, max_attempts=max_attempts)
-        stack.push_async_callback(service.connection.http.aclose)
+        stack.push_async_callback(service.aclose)
         client = await stack.enter_async_context(Client(build_server(service), mode=mode))
         yield Bed(dialect, client, proxy, service, sleeps)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import httpx
@@ -15,17 +16,15 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 from pydantic import SecretStr
 
-from paperspace_storage_server.api.upstream import Connection
-from paperspace_storage_server.guard.confirm import Questions
+from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.guard.profiles import Profile, Profiles
-from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.pool import DirectClient
-from paperspace_storage_server.http.retry import RetryPolicy
-from paperspace_storage_server.mcp.server import Service, build_server, make_service
+from paperspace_storage_server.mcp.server import build_server
 from paperspace_storage_server.sandbox.app import create_app
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.ports import Credentials
+from support.service import service_over
 
 Era = Literal["legacy", "auto"]
 ERAS: tuple[Era, ...] = ("legacy", "auto")
@@ -130,11 +129,9 @@ def everything_in(result: CallToolResult) -> str:
     return result.model_dump_json(by_alias=True) + text_of(result)
 
 
-async def no_pause(seconds: float) -> None:
-    del seconds
-
-
-def make(dialect: Dialect, settings: Mapping[str, Any] | None = None) -> tuple[Api, Service]:
+def make(
+    dialect: Dialect, settings: Mapping[str, Any] | None = None, *, clock: Callable[[], float] = time.monotonic
+) -> tuple[Api, Service]:
     """The server's service over an API of its own; pauses take no time."""
     api = Api(dialect)
     chosen = Settings(api_key=SecretStr(API_KEY), api_url=URL, dialect=dialect, max_attempts=2).model_copy(
@@ -147,12 +144,7 @@ def make(dialect: Dialect, settings: Mapping[str, Any] | None = None) -> tuple[A
         }
     )
 
-    def connect(settings: Settings) -> Connection:
-        policy = RetryPolicy(settings.max_attempts)
-        http = Http(URL, settings.api_key, lambda: DirectClient(api), policy=policy, sleep=no_pause)
-        return Connection(http, dialect, sleep=no_pause)
-
-    return api, make_service(chosen, profiles, connect)
+    return api, service_over(lambda: DirectClient(api), chosen, profiles=profiles, clock=clock)
 
 
 @asynccontextmanager
@@ -164,9 +156,7 @@ async def world(
     clock: Clock | None = None,
     **settings: Any,
 ) -> AsyncGenerator[World]:
-    api, service = make(dialect, settings)
-    if clock is not None:
-        service.guard = replace(service.guard, questions=Questions(clock))
+    api, service = make(dialect, settings, clock=clock or time.monotonic)
     try:
         async with Client(build_server(service), mode=era, elicitation_callback=elicit, cache=None) as client:
             made = World(api, service, client)

@@ -13,13 +13,13 @@ from mcp_types import CallToolResult, TextContent
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from paperspace_storage_server.api.upstream import Connection, DialectSetting
+from paperspace_storage_server.api.upstream import DialectSetting
 from paperspace_storage_server.guard.profiles import Profiles, profiles_from_environment
-from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.pool import open_pool
 from paperspace_storage_server.http.retry import RetryPolicy
-from paperspace_storage_server.mcp.server import build_server, make_service
+from paperspace_storage_server.mcp.server import build_server
 from paperspace_storage_server.settings import Settings
+from support.service import service_over
 
 KEY = "key-of-the-recorded-team"
 BASE = "http://recorded.localhost/v1"
@@ -111,27 +111,21 @@ async def connected(
 ) -> AsyncGenerator[Client]:
     """The official client, in memory, before the whole server, whose HTTP client reaches `app` (or `base`)."""
 
-    async def no_pause(_: float) -> None:
-        return None
-
-    def connection(made: Settings) -> Connection:
-        http = Http(
-            base,
-            made.api_key,
-            lambda: open_pool(base, app if in_process else None),
-            policy=RetryPolicy(1),
-            sleep=no_pause,
-        )
-        return Connection(http, dialect, sleep=no_pause)
-
     named = profiles_from_environment(profiles or {})
     options: dict[str, Any] = {"api_key": SecretStr(KEY), "confirm": "never", **settings}
-    service = make_service(Settings(**options), Profiles(named), connection)
+    service = service_over(
+        lambda: open_pool(base, app if in_process else None),
+        Settings(**options),
+        url=base,
+        dialect=dialect,
+        profiles=Profiles(named),
+        policy=RetryPolicy(1),
+    )
     try:
         async with Client(build_server(service), mode=mode) as client:
             yield client
     finally:
-        await service.connection.http.aclose()
+        await service.aclose()
 
 
 def answer_of(result: CallToolResult) -> dict[str, Any]:

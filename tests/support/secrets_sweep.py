@@ -100,7 +100,7 @@ def logs_of(one: World) -> Generator[io.StringIO]:
     stderr = io.StringIO()
     try:
         with redirect_stderr(stderr):
-            log_to_stderr("debug", one.service.guard.vault)
+            log_to_stderr("debug", one.service.team.vault)
             yield stderr
     finally:
         root.handlers[:], level, levels = before
@@ -121,7 +121,7 @@ async def _watched(made: Sweep, where: str, dialect: Dialect, **settings: Any) -
             made.look(f"{where}: stderr", stderr.getvalue(), parts=True)
             if audit.exists():
                 made.look(f"{where}: audit file", audit.read_text(), parts=False)
-            for name, value in {"settings": one.service.settings, "guard": one.service.guard}.items():
+            for name, value in {"process": one.service.process, "team": one.service.team}.items():
                 made.look(f"{where}: repr of {name}", repr(value), parts=True)
 
 

@@ -279,6 +279,19 @@ class Malformed(Failure):
         return f"The API's answer is not usable: {self.what}."
 
 
+@dataclass
+class FailedInside(Failure):
+    """A fault of this server's own. `error` is the exception's class; its text stays in the log."""
+
+    error: str
+    write: bool
+    changed: Changed = "said"
+
+    def text(self) -> str:
+        next = "Look before trying again: whether anything was changed is unknown." if self.write else "Try again."
+        return f"This server failed inside ({self.error}); its log says where. {next}"
+
+
 # --- after a write
 
 

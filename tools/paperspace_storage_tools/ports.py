@@ -156,8 +156,8 @@ class Storage(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doomed:
-    """What a destructive call would destroy, in plain words for the person who is asked.
+class AtStake:
+    """What a call would destroy, redirect or shrink, in plain words for the person who is asked.
 
     `facts` are short phrases (size, machine, age, what is lost); `also` are other ids and names that protection
     covers, such as the machine a restore writes over.
@@ -170,7 +170,7 @@ class Doomed:
     also: tuple[str, ...] = ()
 
 
-Look = Callable[[], Awaitable[Doomed]]
+Look = Callable[[], Awaitable[AtStake]]
 
 
 class Call(Protocol):
@@ -179,11 +179,11 @@ class Call(Protocol):
     @property
     def storage(self) -> Storage: ...
 
-    async def allow(self, act: str, look: Look, *, confirm: str | None) -> Doomed:
+    async def allow(self, act: str, look: Look, *, confirm: str | None) -> AtStake:
         """Look, refuse what is protected, have a person or a typed name confirm; what was shown is returned.
 
         `act` is the verb ("delete", "restore"). Raises `Protected` or `NotConfirmed`; otherwise the resource is
-        still what was shown.
+        still what was shown. A surface may run the tool again with the person's reply, so nothing is written before.
         """
         ...
 
@@ -192,7 +192,7 @@ class Call(Protocol):
         """Whether the operator protects anything, so that a change has to look first."""
         ...
 
-    def refuse_protected(self, doomed: Doomed, act: str) -> None:
+    def refuse_protected(self, at_stake: AtStake, act: str) -> None:
         """Raise `Protected` where the operator's globs cover it. `act` is a participle ("renamed")."""
         ...
 

@@ -17,7 +17,7 @@ from paperspace_storage_tools.arguments import (
     Word,
 )
 from paperspace_storage_tools.models import Deleted, Page, SharedDrive
-from paperspace_storage_tools.ports import Call, Doomed, DriveChange, DriveQuery, NewDrive
+from paperspace_storage_tools.ports import AtStake, Call, DriveChange, DriveQuery, NewDrive
 from paperspace_storage_tools.tool import Tool
 
 
@@ -82,22 +82,22 @@ async def update_shared_drive(call: Call, arguments: UpdateSharedDrive) -> Share
     if call.protects:
         drive = await call.storage.drives.get(arguments.id)
         if arguments.name is not None and arguments.name != drive.name:
-            call.refuse_protected(_doomed(drive, arguments.id), "renamed")
+            call.refuse_protected(_at_stake(drive, arguments.id), "renamed")
         if arguments.size is not None and (drive.size is None or arguments.size < drive.size):
-            call.refuse_protected(_doomed(drive, arguments.id), "shrunk")
+            call.refuse_protected(_at_stake(drive, arguments.id), "shrunk")
     return await call.storage.drives.update(arguments.id, DriveChange(name=arguments.name, size=arguments.size))
 
 
 async def delete_shared_drive(call: Call, arguments: DeleteSharedDrive) -> Deleted:
-    async def look() -> Doomed:
-        return _doomed(await call.storage.drives.get(arguments.id), arguments.id)
+    async def look() -> AtStake:
+        return _at_stake(await call.storage.drives.get(arguments.id), arguments.id)
 
     await call.allow("delete", look, confirm=arguments.confirm)
     await call.storage.drives.delete(arguments.id)
     return Deleted(id=arguments.id)
 
 
-def _doomed(drive: SharedDrive, asked: str) -> Doomed:
+def _at_stake(drive: SharedDrive, asked: str) -> AtStake:
     facts = (
         f"{drive.size} GB" if drive.size is not None else None,
         f"region {drive.region}" if drive.region else None,
@@ -105,7 +105,7 @@ def _doomed(drive: SharedDrive, asked: str) -> Doomed:
         f"created {drive.dt_created}" if drive.dt_created else None,
     )
     also = (asked,) if asked != drive.id else ()
-    return Doomed(
+    return AtStake(
         kind="shared drive",
         id=drive.id,
         name=drive.name or "",

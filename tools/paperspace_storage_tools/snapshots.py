@@ -20,7 +20,7 @@ from paperspace_storage_tools.arguments import (
 from paperspace_storage_tools.errors import Failure, OutcomeUnknown, SafetySnapshotKept, Unsupported
 from paperspace_storage_tools.machine_events import follow
 from paperspace_storage_tools.models import Deleted, Page, Restored, Snapshot
-from paperspace_storage_tools.ports import Call, Doomed, NewSnapshot, SnapshotChange, SnapshotQuery
+from paperspace_storage_tools.ports import AtStake, Call, NewSnapshot, SnapshotChange, SnapshotQuery
 from paperspace_storage_tools.tool import Tool
 
 _MOST_PAGES = 10  # of later snapshots that a preview reads; beyond, it says "or more"
@@ -90,13 +90,13 @@ async def update_snapshot(call: Call, arguments: UpdateSnapshot) -> Snapshot:
     if call.protects and arguments.name is not None:
         snapshot = await call.storage.snapshots.get(arguments.id)
         if arguments.name != snapshot.name:
-            call.refuse_protected(_doomed(snapshot, arguments.id), "renamed")
+            call.refuse_protected(_at_stake(snapshot, arguments.id), "renamed")
     return await call.storage.snapshots.update(arguments.id, SnapshotChange(name=arguments.name, note=arguments.note))
 
 
 async def delete_snapshot(call: Call, arguments: DeleteSnapshot) -> Deleted:
-    async def look() -> Doomed:
-        return _doomed(await call.storage.snapshots.get(arguments.id), arguments.id)
+    async def look() -> AtStake:
+        return _at_stake(await call.storage.snapshots.get(arguments.id), arguments.id)
 
     await call.allow("delete", look, confirm=arguments.confirm)
     event = await call.storage.snapshots.delete(arguments.id)
@@ -113,7 +113,7 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
     safe = arguments.create_snapshot_before_restore
     seen: list[Snapshot] = []
 
-    async def look() -> Doomed:
+    async def look() -> AtStake:
         snapshot = await call.storage.snapshots.get(arguments.id)
         seen[:] = [snapshot]
         if safe and not snapshot.machine_id and not await call.storage.snapshots.makes_safety_snapshots():
@@ -152,8 +152,8 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
     )
 
 
-async def _restore_preview(call: Call, snapshot: Snapshot, asked: str, safe: bool) -> Doomed:
-    base = _doomed(snapshot, asked)
+async def _restore_preview(call: Call, snapshot: Snapshot, asked: str, safe: bool) -> AtStake:
+    base = _at_stake(snapshot, asked)
     machine = f"machine {snapshot.machine_id}" if snapshot.machine_id else "its machine"
     lost = f"everything written to {machine} since this snapshot is lost"
     if snapshot.machine_id:
@@ -164,7 +164,7 @@ async def _restore_preview(call: Call, snapshot: Snapshot, asked: str, safe: boo
             lost += f", also what its {len(later)}{' or more' if more else ''} later snapshots hold ({names}{rest})"
     safety = "a safety snapshot is made first" if safe else "WITHOUT a safety snapshot first"
     also = (*base.also, *((snapshot.machine_id,) if snapshot.machine_id else ()))
-    return Doomed(kind=base.kind, id=base.id, name=base.name, facts=(*base.facts, lost, safety), also=also)
+    return AtStake(kind=base.kind, id=base.id, name=base.name, facts=(*base.facts, lost, safety), also=also)
 
 
 async def _later(call: Call, snapshot: Snapshot, machine_id: str) -> tuple[list[Snapshot], bool]:
@@ -188,14 +188,14 @@ async def _later(call: Call, snapshot: Snapshot, machine_id: str) -> tuple[list[
     return later, True
 
 
-def _doomed(snapshot: Snapshot, asked: str) -> Doomed:
+def _at_stake(snapshot: Snapshot, asked: str) -> AtStake:
     facts = (
         f"of machine {snapshot.machine_id}" if snapshot.machine_id else None,
         f"{snapshot.storage_size / 1024**3:.1f} GiB" if snapshot.storage_size is not None else None,
         "automatic" if snapshot.is_auto_snapshot else None,
         f"taken {snapshot.dt_created}" if snapshot.dt_created else None,
     )
-    return Doomed(
+    return AtStake(
         kind="snapshot",
         id=snapshot.id,
         name=snapshot.name or "",

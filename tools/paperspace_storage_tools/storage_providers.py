@@ -19,7 +19,7 @@ from paperspace_storage_tools.arguments import (
     Word,
 )
 from paperspace_storage_tools.models import Deleted, Page, ProviderType, StorageProvider
-from paperspace_storage_tools.ports import Call, Credentials, Doomed, NewProvider, Query
+from paperspace_storage_tools.ports import AtStake, Call, Credentials, NewProvider, Query
 from paperspace_storage_tools.tool import Tool
 
 
@@ -84,13 +84,13 @@ async def get_storage_provider(call: Call, arguments: ProviderById) -> StoragePr
 async def update_storage_provider(call: Call, arguments: UpdateStorageProvider) -> StorageProvider:
     new = _new(call, arguments)
     if call.protects:
-        call.refuse_protected(_doomed(await call.storage.providers.get(arguments.id), arguments.id), "replaced")
+        call.refuse_protected(_at_stake(await call.storage.providers.get(arguments.id), arguments.id), "replaced")
     return await call.storage.providers.update(arguments.id, new)
 
 
 async def delete_storage_provider(call: Call, arguments: DeleteStorageProvider) -> Deleted:
-    async def look() -> Doomed:
-        return _doomed(await call.storage.providers.get(arguments.id), arguments.id)
+    async def look() -> AtStake:
+        return _at_stake(await call.storage.providers.get(arguments.id), arguments.id)
 
     await call.allow("delete", look, confirm=arguments.confirm)
     await call.storage.providers.delete(arguments.id)
@@ -116,14 +116,14 @@ def _new(call: Call, arguments: CreateStorageProvider) -> NewProvider:
     )
 
 
-def _doomed(provider: StorageProvider, asked: str) -> Doomed:
+def _at_stake(provider: StorageProvider, asked: str) -> AtStake:
     facts = (
         provider.type,
         f"bucket {provider.bucket}" if provider.bucket else None,
         "the team's default" if provider.is_team_default else None,
         f"created {provider.dt_created}" if provider.dt_created else None,
     )
-    return Doomed(
+    return AtStake(
         kind="storage provider",
         id=provider.id,
         name=provider.name or "",

@@ -1,4 +1,4 @@
-"""One question to the API: encode, send, decode, in the dialect that it speaks."""
+"""One operation of the API: encode, send, decode, in the dialect that it speaks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from paperspace_storage_server.api.upstream import DIALECTS, Connection, codec_of, held
+from paperspace_storage_server.api.upstream import DIALECTS, Upstream, codec_of, held
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.wire.messages import Answer, Codec, Dialect, Operation
 from paperspace_storage_server.wire.recognise import PROBE, recognise
@@ -17,30 +17,30 @@ from paperspace_storage_tools.ports import SnapshotQuery
 T = TypeVar("T")
 
 
-class Asking:
-    """Asks within one call's budget. Secrets in answers go to `learn`, remarks for the caller to `notice`."""
+class Performing:
+    """Performs operations within one call's budget. Secrets in answers go to `learn`, remarks to `notice`."""
 
     def __init__(
         self,
-        connection: Connection,
+        upstream: Upstream,
         budget: Budget,
         learn: Callable[[SecretStr], None],
         notice: Callable[[str], None],
     ) -> None:
-        self.connection = connection
+        self.upstream = upstream
         self.budget = budget
         self.notice = notice
         self._learn = learn
 
     async def codec(self) -> Codec:
         """The codec in use; asks with one harmless GET where no earlier answer has told."""
-        connection = self.connection
-        if (codec := connection.codec) is not None:
+        upstream = self.upstream
+        if (codec := upstream.codec) is not None:
             return codec
-        async with held(connection.probing, self.budget):
-            if (codec := connection.codec) is not None:
+        async with held(upstream.probing, self.budget):
+            if (codec := upstream.codec) is not None:
                 return codec
-            answer = await connection.http.send(PROBE, self.budget)
+            answer = await upstream.http.send(PROBE, self.budget)
             dialect = recognise(answer)
             if dialect is None:
                 if 200 <= answer.status < 300:
@@ -50,24 +50,24 @@ class Asking:
                 raise failure_of(answer, kind="snapshot", id=None)
             codec = codec_of(dialect)
             codec.list_snapshots(SnapshotQuery(limit=1)).decode(answer)  # a stray `[]` or `{}` must not settle it
-            connection.dialect = dialect
+            upstream.dialect = dialect
             return codec
 
-    async def ask(self, make: Callable[[Codec], Operation[T]]) -> T:
+    async def perform(self, make: Callable[[Codec], Operation[T]]) -> T:
         """Encode, send, decode. While the dialect is unknown, what both encode alike is sent, and its answer tells."""
-        codec = self.connection.codec
+        codec = self.upstream.codec
         if codec is None:
             operation = alike(make)
             if operation is not None:
-                answer = await self.connection.http.send(operation["live"].request, self.budget)
+                answer = await self.upstream.http.send(operation["live"].request, self.budget)
                 dialect = recognise(answer)
                 value = self._decode(operation[dialect or "live"], answer)
-                if dialect is not None and self.connection.dialect == "auto":
-                    self.connection.dialect = dialect  # an answer that could not be read tells nothing
+                if dialect is not None and self.upstream.dialect == "auto":
+                    self.upstream.dialect = dialect  # an answer that could not be read tells nothing
                 return value
             codec = await self.codec()
         operation_ = make(codec)
-        return self._decode(operation_, await self.connection.http.send(operation_.request, self.budget))
+        return self._decode(operation_, await self.upstream.http.send(operation_.request, self.budget))
 
     def _decode(self, operation: Operation[T], answer: Answer) -> T:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from paperspace_storage_server.api.perform import Asking, alike
+from paperspace_storage_server.api.perform import Performing, alike
 from paperspace_storage_server.wire.messages import Codec, Operation
 from paperspace_storage_tools.errors import (
     Failure,
@@ -27,7 +27,7 @@ _LOOKS = (0.0, 1.0, 3.0)  # seconds before each look for what a lost creation ma
 
 
 async def create(
-    api: Asking,
+    api: Performing,
     make: Callable[[Codec], Operation[ResourceT]],
     page: Callable[[str | None], Awaitable[Page[ResourceT]]],
     asked_for: Callable[[ResourceT], bool],
@@ -41,20 +41,20 @@ async def create(
     Where the API's answer is lost, exactly one resource that was not there before, with the fields asked for,
     is the answer; none or several is an honest "unknown".
     """
-    if (codec := api.connection.codec) is not None:
+    if (codec := api.upstream.codec) is not None:
         make(codec)  # refuses what cannot be expressed before anything is asked
     elif alike(make) is None:
         make(await api.codec())  # else a probe that fails for the list would be made again for the write
-    async with api.connection.one_at_a_time(kind, name, api.budget):
+    async with api.upstream.one_at_a_time(kind, name, api.budget):
         before = await _ids_before(page)
         try:
-            made = await api.ask(make)
+            made = await api.perform(make)
         except Failure as failure:
             if failure.changed != "unknown":
                 raise
             made = await _find_created(api, page, asked_for, before, failure, kind=kind, check=check)
             api.notice(f"The API's answer was lost; this {kind} was found by looking and is new.")
-        api.connection.remember_created(made.id)
+        api.upstream.remember_created(made.id)
         return made
 
 
@@ -74,7 +74,7 @@ async def _ids_before(page: Callable[[str | None], Awaitable[Page[ResourceT]]]) 
 
 
 async def _find_created(
-    api: Asking,
+    api: Performing,
     page: Callable[[str | None], Awaitable[Page[ResourceT]]],
     asked_for: Callable[[ResourceT], bool],
     before: set[str] | None,
@@ -86,12 +86,12 @@ async def _find_created(
     unknown = f"It is unknown whether the {kind} was created: {cause.short()}"
     if before is None:
         raise OutcomeUnknown(unknown, check)
-    known = before | api.connection.created.keys()
+    known = before | api.upstream.created.keys()
     looked = False
     for pause in _LOOKS:
         if pause >= api.budget.left():
             break
-        await api.connection.sleep(pause)
+        await api.upstream.sleep(pause)
         try:
             new = [item async for item in _all(page) if item.id not in known and asked_for(item)]
         except (Failure, _TooMany):
@@ -107,11 +107,11 @@ async def _find_created(
 
 
 async def delete(
-    api: Asking, make: Callable[[Codec], Operation[T]], look: Callable[[], Awaitable[object]], what: str
+    api: Performing, make: Callable[[Codec], Operation[T]], look: Callable[[], Awaitable[object]], what: str
 ) -> T | None:
     """Delete; a lost answer is settled by looking: what is no longer there was deleted."""
     try:
-        return await api.ask(make)
+        return await api.perform(make)
     except Failure as failure:
         if failure.changed != "unknown":
             raise
@@ -136,14 +136,14 @@ async def delete(
 
 
 async def update(
-    api: Asking,
+    api: Performing,
     make: Callable[[Codec], Operation[T]],
     look: Callable[[], Awaitable[T]],
     has_it: Callable[[T], bool],
 ) -> T:
     """Change; where the answer is lost, the resource with the change in it is the answer."""
     try:
-        return await api.ask(make)
+        return await api.perform(make)
     except Failure as failure:
         if failure.changed != "unknown":
             raise

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pydantic import SecretStr
 
 from paperspace_storage_server.api import settle
-from paperspace_storage_server.api.perform import Asking
-from paperspace_storage_server.api.upstream import Connection
+from paperspace_storage_server.api.perform import Performing
+from paperspace_storage_server.api.upstream import Upstream
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_tools.errors import Failure, OutcomeUnknown
 from paperspace_storage_tools.models import (
@@ -31,17 +31,17 @@ from paperspace_storage_tools.ports import (
 )
 
 
-class PaperspaceStorage(Asking):
+class PaperspaceStorage(Performing):
     """The API within one call's budget: one attribute a resource group."""
 
     def __init__(
         self,
-        connection: Connection,
+        upstream: Upstream,
         budget: Budget,
         learn: Callable[[SecretStr], None],
         notice: Callable[[str], None],
     ) -> None:
-        super().__init__(connection, budget, learn, notice)
+        super().__init__(upstream, budget, learn, notice)
         self.drives = _Drives(self)
         self.snapshots = _Snapshots(self)
         self.providers = _Providers(self)
@@ -50,11 +50,11 @@ class PaperspaceStorage(Asking):
 
 
 class _Drives:
-    def __init__(self, api: Asking) -> None:
+    def __init__(self, api: Performing) -> None:
         self._api = api
 
     async def list(self, query: DriveQuery) -> Page[SharedDrive]:
-        return await self._api.ask(lambda codec: codec.list_drives(query))
+        return await self._api.perform(lambda codec: codec.list_drives(query))
 
     async def create(self, new: NewDrive) -> SharedDrive:
         def asked_for(drive: SharedDrive) -> bool:
@@ -73,7 +73,7 @@ class _Drives:
         )
 
     async def get(self, id: str) -> SharedDrive:
-        return await self._api.ask(lambda codec: codec.get_drive(id))
+        return await self._api.perform(lambda codec: codec.get_drive(id))
 
     async def update(self, id: str, change: DriveChange) -> SharedDrive:
         def has_it(drive: SharedDrive) -> bool:
@@ -88,11 +88,11 @@ class _Drives:
 
 
 class _Snapshots:
-    def __init__(self, api: Asking) -> None:
+    def __init__(self, api: Performing) -> None:
         self._api = api
 
     async def list(self, query: SnapshotQuery) -> Page[Snapshot]:
-        return await self._api.ask(lambda codec: codec.list_snapshots(query))
+        return await self._api.perform(lambda codec: codec.list_snapshots(query))
 
     async def create(self, new: NewSnapshot) -> Snapshot:
         def asked_for(snapshot: Snapshot) -> bool:
@@ -111,7 +111,7 @@ class _Snapshots:
         )
 
     async def get(self, id: str) -> Snapshot:
-        return await self._api.ask(lambda codec: codec.get_snapshot(id))
+        return await self._api.perform(lambda codec: codec.get_snapshot(id))
 
     async def update(self, id: str, change: SnapshotChange) -> Snapshot:
         def has_it(snapshot: Snapshot) -> bool:
@@ -128,7 +128,7 @@ class _Snapshots:
 
     async def restore(self, id: str, *, safety_snapshot: bool) -> MachineEvent | None:
         try:
-            return await self._api.ask(lambda codec: codec.restore_snapshot(id, safety_snapshot))
+            return await self._api.perform(lambda codec: codec.restore_snapshot(id, safety_snapshot))
         except Failure as failure:
             if failure.changed != "unknown":
                 raise
@@ -142,11 +142,11 @@ class _Snapshots:
 
 
 class _Providers:
-    def __init__(self, api: Asking) -> None:
+    def __init__(self, api: Performing) -> None:
         self._api = api
 
     async def list(self, query: Query) -> Page[StorageProvider]:
-        return await self._api.ask(lambda codec: codec.list_providers(query))
+        return await self._api.perform(lambda codec: codec.list_providers(query))
 
     async def create(self, new: NewProvider) -> StorageProvider:
         def asked_for(provider: StorageProvider) -> bool:
@@ -163,13 +163,13 @@ class _Providers:
         )
 
     async def get(self, id: str) -> StorageProvider:
-        return await self._api.ask(lambda codec: codec.get_provider(id))
+        return await self._api.perform(lambda codec: codec.get_provider(id))
 
     async def update(self, id: str, new: NewProvider) -> StorageProvider:
         codec = await self._api.codec()
         codec.update_provider(id, new, None)  # refuses what cannot be expressed before anything is asked
         present = None if codec.keeps_hidden_provider_fields else await self.get(id)
-        return await self._api.ask(lambda codec: codec.update_provider(id, new, present))
+        return await self._api.perform(lambda codec: codec.update_provider(id, new, present))
 
     async def delete(self, id: str) -> None:
         await settle.delete(
@@ -178,16 +178,16 @@ class _Providers:
 
 
 class _Utilization:
-    def __init__(self, api: Asking) -> None:
+    def __init__(self, api: Performing) -> None:
         self._api = api
 
     async def get(self) -> StorageUtilization:
-        return await self._api.ask(lambda codec: codec.utilization())
+        return await self._api.perform(lambda codec: codec.utilization())
 
 
 class _Events:
-    def __init__(self, api: Asking) -> None:
+    def __init__(self, api: Performing) -> None:
         self._api = api
 
     async def get(self, id: str) -> MachineEvent:
-        return await self._api.ask(lambda codec: codec.get_event(id))
+        return await self._api.perform(lambda codec: codec.get_event(id))

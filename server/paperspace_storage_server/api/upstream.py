@@ -1,4 +1,4 @@
-"""What outlives a call: the pool, the dialect once it is known, and what this process has created."""
+"""The team's API beyond one call: the pool, the dialect once it is known, and what was created through it."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ async def held(lock: asyncio.Lock, budget: Budget) -> AsyncGenerator[None]:
 
 
 @dataclass(slots=True)
-class Connection:
-    """What outlives a call: the pool, the dialect once it is known, and what this process has created."""
+class Upstream:
+    """The team's API beyond one call: the pool, the dialect once it is known, and what was created through it."""
 
     http: Http
     dialect: DialectSetting = "auto"

@@ -15,10 +15,10 @@ from typing import Literal, TypeAlias
 from paperspace_storage_server.guard.hygiene import Hygiene
 from paperspace_storage_server.http.budget import Clock
 from paperspace_storage_tools.errors import NotConfirmed
-from paperspace_storage_tools.ports import Doomed
+from paperspace_storage_tools.ports import AtStake
 
 Reply: TypeAlias = Literal["accept", "decline", "cancel"]
-_MOST_PENDING = 1000
+_MOST_OPEN = 1000
 _NOTHING = "Nothing was sent to change anything."
 _NEVER_SHOWN = (
     "If the person never saw the question, their MCP host declares elicitation without showing it: they can use "
@@ -26,20 +26,16 @@ _NEVER_SHOWN = (
 )
 
 
-class AskPerson(Exception):
-    """Raised through a tool to put the question to the person and to be called again with the answer (2026 era)."""
-
-    def __init__(self, question: str, token: str) -> None:
-        self.question = question
-        self.token = token
+class CannotAsk(Exception):
+    """The client turns out to have no way to ask a person."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class _Open:
     """A question that was put: for which call, about what, until when."""
 
     call: str
-    shown: Doomed
+    shown: AtStake
     until: float
 
 
@@ -48,54 +44,73 @@ class Questions:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pending: OrderedDict[str, Pending] = OrderedDict()
+        self._open: OrderedDict[str, _Open] = OrderedDict()
 
-    def put(self, call: str, shown: Doomed, seconds: float) -> str:
+    def put(self, call: str, shown: AtStake, seconds: float) -> str:
         """Remember the question; `call` identifies tool and arguments. Returns the token."""
         token = secrets.token_urlsafe(24)
-        self._pending[token] = Pending(call, shown, self._clock() + seconds)
-        while len(self._pending) > _MOST_PENDING:
-            self._pending.popitem(last=False)
+        self._open[token] = _Open(call, shown, self._clock() + seconds)
+        while len(self._open) > _MOST_OPEN:
+            self._open.popitem(last=False)
         return token
 
-    def take(self, token: str, call: str) -> Doomed:
+    def take(self, token: str, call: str) -> AtStake:
         """What was shown. Raises `NotConfirmed` for a foreign, used or late token."""
-        pending = self._pending.pop(token, None)
-        if pending is None or pending.call != call:
+        open = self._open.pop(token, None)
+        if open is None or open.call != call:
             raise NotConfirmed(
                 f"This answer belongs to no open question of this call. {_NOTHING} Call again to be asked."
             )
-        if self._clock() > pending.until:
+        if self._clock() > open.until:
             raise late()
-        return pending.shown
+        return open.shown
 
 
-def describe_doomed(doomed: Doomed, hygiene: Hygiene) -> str:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question to a person: its text, what is at stake, for which call, and for how many seconds it stands."""
+
+    text: str
+    at_stake: AtStake
+    call: str
+    seconds: float
+    questions: Questions
+
+    def put(self) -> str:
+        """Remember it as open; the token by which its reply is known."""
+        return self.questions.put(self.call, self.at_stake, self.seconds)
+
+    def take(self, token: str) -> AtStake:
+        """What was shown under this token, which is used up. Raises `NotConfirmed` for a foreign, used or late one."""
+        return self.questions.take(token, self.call)
+
+
+def describe(at_stake: AtStake, hygiene: Hygiene) -> str:
     """`shared drive "data" (sd123): 500 GB, region ny2`, cleaned and masked."""
-    facts = ", ".join(hygiene.shown(fact) if len(fact) < 250 else hygiene.failure(fact) for fact in doomed.facts)
-    name = hygiene.shown(doomed.name)
-    return f'{doomed.kind} "{name}" ({hygiene.shown(doomed.id)}){": " + facts if facts else ""}'
+    facts = ", ".join(hygiene.shown(fact) if len(fact) < 250 else hygiene.failure(fact) for fact in at_stake.facts)
+    name = hygiene.shown(at_stake.name)
+    return f'{at_stake.kind} "{name}" ({hygiene.shown(at_stake.id)}){": " + facts if facts else ""}'
 
 
-def question(act: str, doomed: Doomed, hygiene: Hygiene) -> str:
+def question(act: str, at_stake: AtStake, hygiene: Hygiene) -> str:
     """What the person reads. Names come cleaned of line breaks, so that none can forge a line of it."""
     end = "This cannot be undone." if act == "delete" else "What is lost cannot be brought back."
-    return f"{act.capitalize()} {describe_doomed(doomed, hygiene)}?\n{end}"
+    return f"{act.capitalize()} {describe(at_stake, hygiene)}?\n{end}"
 
 
-def exact_name(doomed: Doomed, hygiene: Hygiene) -> str:
+def exact_name(at_stake: AtStake, hygiene: Hygiene) -> str:
     """What `confirm` must be: the name as it is shown, or the id where there is no name."""
-    return hygiene.shown(doomed.name) or hygiene.shown(doomed.id)
+    return hygiene.shown(at_stake.name) or hygiene.shown(at_stake.id)
 
 
-def check_typed(act: str, doomed: Doomed, typed: str | None, hygiene: Hygiene) -> None:
+def check_typed(act: str, at_stake: AtStake, typed: str | None, hygiene: Hygiene) -> None:
     """Raise unless the exact name was typed; the text shows what would be destroyed and how to go on."""
-    if typed is not None and typed in (exact_name(doomed, hygiene), doomed.name or doomed.id):
+    if typed is not None and typed in (exact_name(at_stake, hygiene), at_stake.name or at_stake.id):
         return
     why = "needs confirmation" if typed is None else "is not confirmed: `confirm` is not the exact name"
-    what = "name" if hygiene.shown(doomed.name) else "id"
+    what = "name" if hygiene.shown(at_stake.name) else "id"
     raise NotConfirmed(
-        f"To {act} {why}. It concerns {describe_doomed(doomed, hygiene)}. If that is what the person wants, call "
+        f"To {act} {why}. It concerns {describe(at_stake, hygiene)}. If that is what the person wants, call "
         f"again with confirm set to its exact {what}."
     )
 
@@ -112,7 +127,7 @@ def check_reply(reply: Reply, content: Mapping[str, object] | None) -> None:
         raise NotConfirmed("The reply to the question was not a clear yes. Ask the person what they want.")
 
 
-def check_unchanged(shown: Doomed, now: Doomed) -> None:
+def check_unchanged(shown: AtStake, now: AtStake) -> None:
     """Raise where the resource is no longer what the person was shown."""
     if shown != now:
         raise NotConfirmed(

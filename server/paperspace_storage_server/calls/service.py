@@ -1,0 +1,109 @@
+"""The tools of one team: which of them exist, and running one of them for whoever calls."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import SecretStr
+
+from paperspace_storage_server.calls.call import AskedLater, Caller, GuardedCall, Process, Team
+from paperspace_storage_server.calls.outcome import Outcome
+from paperspace_storage_server.calls.validate import DENIED, validate
+from paperspace_storage_server.guard.hygiene import Json
+from paperspace_storage_server.http.budget import Budget
+from paperspace_storage_server.settings import Settings
+from paperspace_storage_tools.arguments import Arguments
+from paperspace_storage_tools.catalogue import CATALOGUE, TOOLSETS
+from paperspace_storage_tools.errors import FailedInside, Failure, OutcomeUnknown, describe
+from paperspace_storage_tools.listing import entries
+from paperspace_storage_tools.models import Model
+from paperspace_storage_tools.tool import AnyTool
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """The tools of one team and what they run on."""
+
+    def __init__(self, process: Process, team: Team) -> None:
+        self.process = process
+        self.team = team
+        self.tools = {tool.name: tool for tool in select(process.settings)}
+        self._denied = DENIED[process.settings.secret_arguments]
+
+    def catalogue(self) -> list[Json]:
+        """The tools as `tools/list` answers them."""
+        return entries(self.tools.values(), self._denied)
+
+    async def aclose(self) -> None:
+        await self.team.upstream.http.aclose()
+
+    async def call(self, tool: AnyTool, given: Mapping[str, Any], caller: Caller) -> Outcome:
+        """Run one of `tools`: every failure becomes an outcome that says what to do next.
+
+        Raises:
+            AskedLater: the caller's own, where a person has to be asked first.
+        """
+        call = GuardedCall(self.process, self.team, Budget.of(self.process.settings.call_timeout), caller, tool, given)
+        try:
+            return self._succeeded(await self._run(call), call)
+        except AskedLater:
+            raise
+        except Failure as failure:
+            return self._failed(failure, tool)
+        except Exception as error:  # the model is told, the log has the rest, and the server lives on
+            logger.exception("%s failed inside this server", tool.name)
+            return self._failed(FailedInside(type(error).__name__, tool.writes), tool)
+
+    async def _run(self, call: GuardedCall) -> Model:
+        arguments: Arguments = validate(call.tool, call.given, denied=self._denied)
+        for secret in vars(arguments).values():
+            if isinstance(secret, SecretStr):
+                self.team.vault.learn(secret)
+        if self.process.audit is None or not call.tool.writes:
+            return await call.tool.run(call, arguments)
+        cleaned, _ = self.team.hygiene.result(arguments.model_dump(mode="json", by_alias=True, exclude_none=True))
+        call.attempt = attempt = self.process.audit.begin(call.tool.name, cleaned, call.caller.request_id)
+        try:
+            result = await call.tool.run(call, arguments)
+            attempt.outcome = "done"
+        except AskedLater:
+            attempt.outcome = "asked"
+            raise
+        except Failure as failure:
+            unknown = isinstance(failure, OutcomeUnknown) or failure.changed == "unknown"
+            attempt.outcome = f"{'unknown' if unknown else 'failed'}: {type(failure).__name__}"
+            raise
+        except BaseException as error:  # a cancellation too leaves its line in the audit file
+            attempt.outcome = f"interrupted: {type(error).__name__}"
+            raise
+        finally:
+            if remark := self.process.audit.end(attempt):
+                logger.error("%s", remark)  # a failed call carries no notices
+                call.notice(remark)
+        return result
+
+    def _succeeded(self, result: Model, call: GuardedCall) -> Outcome:
+        structured: Json = result.model_dump(by_alias=True, exclude_none=True)
+        if call.notices:
+            structured["notice"] = " ".join(call.notices)
+        structured, text = self.team.hygiene.result(structured)
+        return Outcome(text, structured)
+
+    def _failed(self, failure: Failure, tool: AnyTool) -> Outcome:
+        return Outcome(self.team.hygiene.failure(describe(failure, write=tool.writes)), failure=failure)
+
+
+def select(settings: Settings) -> list[AnyTool]:
+    """The tools that exist on this server. What is not selected is not registered, so it cannot be called."""
+    toolsets = settings.toolsets or TOOLSETS
+    return [
+        tool
+        for tool in CATALOGUE
+        if tool.toolset in toolsets
+        and (not settings.tools or tool.name in settings.tools)
+        and tool.name not in settings.exclude_tools
+        and not (settings.read_only and tool.writes)
+    ]
