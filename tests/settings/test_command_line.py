@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from paperspace_storage_server import __version__
+from paperspace_storage_server.commands import COMMANDS
 from paperspace_storage_server.settings import Settings, names_of
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.listing import entries
@@ -45,6 +46,7 @@ def _run(home: Path, *arguments: str, **environment: str) -> tuple[int, str, str
         ((), {"PAPERSPACE_API_URL": f"http://{MARK}.example"}, "PAPERSPACE_API_URL (--api-url)"),
         (("--no-such-flag",), {}, "--no-such-flag"),
         (("no-such-command",), {}, "COMMAND"),
+        (("serve", "--read"), {}, "--read"),
         (
             ("--sandbox",),
             {"PAPERSPACE_MCP_CREDENTIAL_A_ACCESS_KEY": MARK},
@@ -85,7 +87,7 @@ def test_the_version_is_the_package_s(tmp_path: Path) -> None:
 def test_help_names_the_commands_every_flag_and_its_variable(tmp_path: Path) -> None:
     code, out, _ = _run(tmp_path, "--help")
     assert code == 0
-    assert all(command in out for command in ("serve", "demo", "sandbox", "tools"))
+    assert all(f"    {command} " in out and does in out for command, (_, does) in COMMANDS.items())
     code, out, _ = _run(tmp_path, "serve", "--help")
     assert code == 0
     for field in Settings.model_fields:
@@ -94,3 +96,12 @@ def test_help_names_the_commands_every_flag_and_its_variable(tmp_path: Path) -> 
         assert field in _FLAGLESS or (flag is not None and flag in out)
     assert "PAPERSPACE_API_TOKEN" in out
     assert "PAPERSPACE_MCP_CREDENTIAL_<PROFILE>_ACCESS_KEY" in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_says_of_every_option_which_variable_it_has(command: str, tmp_path: Path) -> None:
+    code, out, err = _run(tmp_path, command, "--help")
+    assert (code, err) == (0, "")
+    options = [one for one in out.split("\n  -")[1:] if not one.startswith("h, --help")]
+    silent = [one for one in options if "(no variable)" not in one and "[PAPERSPACE_" not in one]
+    assert silent == []

@@ -1,4 +1,4 @@
-"""The main job, start to finish, on the sandbox, through a real MCP client over stdio."""
+"""The command `demo`: the main job, start to finish, on the sandbox, through a real MCP client over stdio."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import textwrap
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -20,6 +21,22 @@ _BAR = 40  # characters
 
 class DemoFailed(Exception):
     """A step that did not do what it should."""
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.epilog = "It takes no options and no settings: everything happens in a sandbox of its own."
+
+
+def run(options: Namespace) -> int:
+    from paperspace_storage_server.process.loop import run_on_loop
+
+    try:
+        run_on_loop(run_demo(lambda line: print(line, flush=True)))
+    except DemoFailed as failure:
+        print(f"FAILED: {failure}", file=sys.stderr)
+        return 1
+    print("All steps did what they should.")
+    return 0
 
 
 async def run_demo(say: Say) -> None:

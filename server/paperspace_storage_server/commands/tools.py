@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
+
 from pydantic_core import to_json
 
 from paperspace_storage_server.calls.service import select
 from paperspace_storage_server.calls.validate import DENIED
+from paperspace_storage_server.commands.flags import add_selection, settings_of
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_tools.listing import entries
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="the whole tools/list answer (no variable)")
+    add_selection(parser)
+
+
+def run(options: Namespace) -> int:
+    print_catalogue(settings_of(options), as_json=options.json)
+    return 0
 
 
 def print_catalogue(settings: Settings, *, as_json: bool) -> None:
