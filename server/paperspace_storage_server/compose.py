@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -22,12 +21,10 @@ from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_server.http.budget import Clock
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.retry import RetryPolicy
+from paperspace_storage_server.http.transport import Transport
 from paperspace_storage_server.process.logs import log_to_stderr
 from paperspace_storage_server.settings import Settings, load_profiles
 from paperspace_storage_server.wire.messages import Dialect
-
-if TYPE_CHECKING:
-    import httpx
 
 SANDBOX_URL = "http://sandbox.localhost/v1"
 SANDBOX_KEY = SecretStr("sandbox-team-of-this-process")
@@ -76,18 +73,18 @@ def open_upstream(settings: Settings) -> Upstream:
     if settings.sandbox:
         dialect: Dialect = "published" if settings.dialect == "published" else "live"
 
-        def open_sandbox() -> httpx.AsyncClient:
-            from paperspace_storage_server.http.pool import open_pool
+        def open_sandbox() -> Transport:
+            from paperspace_storage_server.http.in_process import ThroughHttpx
             from paperspace_storage_server.sandbox.app import create_app
 
-            return open_pool(SANDBOX_URL, create_app(dialect))
+            return ThroughHttpx.to(create_app(dialect))
 
         return Upstream(Http(SANDBOX_URL, SANDBOX_KEY, open_sandbox, policy=policy, user_agent=agent), dialect)
 
-    def open_api() -> httpx.AsyncClient:
-        from paperspace_storage_server.http.pool import open_pool
+    def open_api() -> Transport:
+        from paperspace_storage_server.http.pool import Pool
 
-        return open_pool(settings.api_url)
+        return Pool(settings.api_url)
 
     http = Http(settings.api_url, settings.api_key, open_api, policy=policy, user_agent=agent)
     return Upstream(http, settings.dialect)

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.guard.confirm import Question
-from paperspace_storage_server.http.pool import DirectClient
+from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.settings import load_settings
 from support.service import service_over
 
@@ -128,7 +128,7 @@ class _Model:
 
 def _service(dialect: str, transport: _Scripted) -> Service:
     flags = {"dialect": dialect, "confirm": "never", "api_key": SecretStr("key-of-the-team")}
-    return service_over(lambda: DirectClient(transport), load_settings(flags), url="http://127.0.0.1/v1")
+    return service_over(lambda: ThroughHttpx(transport), load_settings(flags), url="http://127.0.0.1/v1")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from mcp_types import CallToolResult, TextContent
 from pydantic import SecretStr
 
 from paperspace_storage_server.calls.service import Service
-from paperspace_storage_server.http.pool import open_pool
+from paperspace_storage_server.http.pool import Pool
 from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.mcp.server import build_server
 from paperspace_storage_server.sandbox import create_app
@@ -76,7 +76,7 @@ def service_at(
     """A server for the API at `url`, which pauses without jitter and without waiting."""
     flags = {"api_url": url, "dialect": dialect, "call_timeout": budget, "confirm": "never", "api_key": SecretStr(KEY)}
     policy = RetryPolicy(max_attempts, jitter=lambda low, high: high)
-    return service_over(lambda: open_pool(url), load_settings(flags), policy=policy, sleep=sleeps)
+    return service_over(lambda: Pool(url), load_settings(flags), policy=policy, sleep=sleeps)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.guard.profiles import Profile, Profiles
-from paperspace_storage_server.http.pool import DirectClient
+from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.mcp.server import build_server
 from paperspace_storage_server.sandbox.app import create_app
 from paperspace_storage_server.settings import Settings
@@ -144,7 +144,7 @@ def make(
         }
     )
 
-    return api, service_over(lambda: DirectClient(api), chosen, profiles=profiles, clock=clock)
+    return api, service_over(lambda: ThroughHttpx(api), chosen, profiles=profiles, clock=clock)
 
 
 @asynccontextmanager

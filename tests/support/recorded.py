@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from paperspace_storage_server.api.upstream import DialectSetting
 from paperspace_storage_server.guard.profiles import Profiles, profiles_from_environment
-from paperspace_storage_server.http.pool import open_pool
+from paperspace_storage_server.http.in_process import ThroughHttpx
+from paperspace_storage_server.http.pool import Pool
 from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.mcp.server import build_server
 from paperspace_storage_server.settings import Settings
@@ -114,7 +115,7 @@ async def connected(
     named = profiles_from_environment(profiles or {})
     options: dict[str, Any] = {"api_key": SecretStr(KEY), "confirm": "never", **settings}
     service = service_over(
-        lambda: open_pool(base, app if in_process else None),
+        lambda: ThroughHttpx.to(app) if in_process else Pool(base),
         Settings(**options),
         url=base,
         dialect=dialect,

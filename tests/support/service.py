@@ -9,7 +9,7 @@ from paperspace_storage_server.api.upstream import DialectSetting, Upstream
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.compose import make_service
 from paperspace_storage_server.guard.profiles import Profiles
-from paperspace_storage_server.http.client import Http, OpenPool
+from paperspace_storage_server.http.client import Http, OpenTransport
 from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.settings import Settings
 
@@ -19,7 +19,7 @@ async def no_pause(seconds: float) -> None:
 
 
 def service_over(
-    open_pool: OpenPool,
+    open_transport: OpenTransport,
     settings: Settings,
     *,
     url: str | None = None,
@@ -29,14 +29,18 @@ def service_over(
     sleep: Callable[[float], Awaitable[None]] = no_pause,
     clock: Callable[[], float] = time.monotonic,
 ) -> Service:
-    """What `compose` makes of these settings, but that `open_pool` is the way out and pauses are `sleep`.
+    """What `compose` makes of these settings, but that `open_transport` is the way out and pauses are `sleep`.
 
     `url` and `dialect` are the settings' own unless given; `clock` times open questions.
     """
 
     def connect(made: Settings) -> Upstream:
         http = Http(
-            url or made.api_url, made.api_key, open_pool, policy=policy or RetryPolicy(made.max_attempts), sleep=sleep
+            url or made.api_url,
+            made.api_key,
+            open_transport,
+            policy=policy or RetryPolicy(made.max_attempts),
+            sleep=sleep,
         )
         return Upstream(http, dialect or made.dialect, sleep=sleep)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -12,12 +13,11 @@ from pydantic import SecretStr
 
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.http.retry import RetryPolicy, retry_after_seconds
+from paperspace_storage_server.http.transport import Transport
 from paperspace_storage_server.wire.messages import Answer, Request
 from paperspace_storage_tools.errors import NoKey, TimedOut
 
 if TYPE_CHECKING:
-    import httpx
-
     from paperspace_storage_server.http.trouble import Trouble
 
 logger = logging.getLogger(__name__)
@@ -27,17 +27,27 @@ SHARE_OF_A_TRY = 0.4  # of the whole budget, for a request that may be repeated
 SHARE_OF_LOOKING = 0.2  # kept from a write, for looking whether it acted when its answer is lost
 
 Sleep = Callable[[float], Awaitable[None]]
-OpenPool = Callable[[], "httpx.AsyncClient"]
+OpenTransport = Callable[[], Transport]
+
+
+@dataclass(slots=True)
+class _Wire:
+    """Whether the first byte of a try has gone out."""
+
+    reached: bool = False
+
+    def reach(self) -> None:
+        self.reached = True
 
 
 class Http:
-    """The API's base URL, the key, and one connection pool, opened with the first request."""
+    """The API's base URL, the key, and one transport, opened with the first request."""
 
     def __init__(
         self,
         base_url: str,
         key: SecretStr | None,
-        open_pool: OpenPool,
+        open_transport: OpenTransport,
         *,
         policy: RetryPolicy | None = None,
         user_agent: str = "paperspace-storage-mcp",
@@ -45,29 +55,26 @@ class Http:
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._key = key
-        self._open_pool = open_pool
+        self._open_transport = open_transport
         self._policy = policy or RetryPolicy()
         self._user_agent = user_agent
         self._sleep = sleep
-        self._pool: httpx.AsyncClient | None = None
-        self._headers: dict[bool, httpx.Headers] = {}  # by whether a body goes with them
+        self._transport: Transport | None = None
+        self._headers: dict[bool, dict[str, str]] = {}  # by whether a body goes with them
 
-    def warm_up(self) -> httpx.AsyncClient:
-        """Import and open what the first request needs; the pool from then on."""
-        if self._pool is None:
-            import httpx
-
+    def warm_up(self) -> Transport:
+        """Import and open what the first request needs; the transport from then on."""
+        if self._transport is None:
             key = self._key.get_secret_value() if self._key else ""
             always = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": self._user_agent}
-            self._headers[False] = httpx.Headers(always)
-            self._headers[True] = httpx.Headers({**always, "Content-Type": "application/json"})
-            self._pool = self._open_pool()
-        return self._pool
+            self._headers = {False: always, True: {**always, "Content-Type": "application/json"}}
+            self._transport = self._open_transport()
+        return self._transport
 
     async def aclose(self) -> None:
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            await pool.aclose()
+        if self._transport is not None:
+            transport, self._transport = self._transport, None
+            await transport.aclose()
 
     async def send(self, request: Request, budget: Budget) -> Answer:
         """The API's answer, whatever its status, after as many tries as `retry.py` allows.
@@ -109,7 +116,7 @@ class Http:
             await self._sleep(pause)
 
     async def _try(self, request: Request, budget: Budget) -> Answer | Trouble:
-        pool = self.warm_up()
+        transport, wire = self.warm_up(), _Wire()
         left = budget.left()
         limit = max(left - _kept(request, budget), left / 2)
         if request.method != "POST":
@@ -118,20 +125,16 @@ class Http:
         headers = self._headers[request.body is not None]
         try:
             async with asyncio.timeout(limit):
-                response = await pool.request(
-                    request.method, self._base_url + path, headers=headers, content=request.body
+                reply = await transport.send(
+                    request.method, self._base_url + path, headers, request.body, on_wire=wire.reach
                 )
-            answer = response.headers
             return Answer(
-                response.status_code,
-                answer.get("content-type", ""),
-                response.content,
-                retry_after=retry_after_seconds(answer.get("retry-after")),
+                reply.status, reply.content_type, reply.body, retry_after=retry_after_seconds(reply.retry_after)
             )
         except Exception as error:  # whatever a transport raises is a failed try; cancellation is none of these
             from paperspace_storage_server.http.trouble import trouble_of
 
-            trouble = trouble_of(error)
+            trouble = trouble_of(error, on_wire=wire.reached)
             logger.info("%s %s: %s (%s)", request.method, request.path, trouble.what, type(error).__name__)
             return trouble
 

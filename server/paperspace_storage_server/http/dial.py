@@ -15,7 +15,7 @@ import httpx
 import truststore
 from aiohappyeyeballs import start_connection  # pyright: ignore[reportUnknownVariableType]  # a bare `tuple` in it
 
-from paperspace_storage_server.http.exchange import Exchange
+from paperspace_storage_server.http.connection import Connection
 from paperspace_storage_server.http.loopback import is_loopback
 from paperspace_storage_server.http.trouble import UnknownHost
 
@@ -53,7 +53,7 @@ class Dialer:
         self._proxy = _proxy_before(self._api)
         self._context: ssl.SSLContext | None = None
 
-    async def dial(self) -> Exchange:
+    async def dial(self) -> Connection:
         """A connection on which the API answers.
 
         Raises:
@@ -62,17 +62,17 @@ class Dialer:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 if self._proxy is None:
-                    return await self._open(self._api, Exchange())
+                    return await self._open(self._api, Connection())
                 return await self._open_through(self._proxy)
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time") from error
 
-    async def _open_through(self, proxy: httpx.Proxy) -> Exchange:
+    async def _open_through(self, proxy: httpx.Proxy) -> Connection:
         """TLS with the API through a proxy that was asked to CONNECT."""
-        exchange = Exchange()
+        connection = Connection()
         try:
-            tunnel = await self._open(Place.of(proxy.url), Exchange(tunnel=True))
-            reply = await tunnel.ask(_connect_to(self._api, proxy))
+            tunnel = await self._open(Place.of(proxy.url), Connection(tunnel=True))
+            reply = await tunnel.send(_connect_to(self._api, proxy), lambda: None)
         except UnknownHost:
             raise
         except httpx.TransportError as error:
@@ -81,7 +81,7 @@ class Dialer:
             if not 200 <= reply.status < 300:
                 raise httpx.ProxyError(f"the proxy answers {reply.status}")
             loop = asyncio.get_running_loop()
-            transport = await loop.start_tls(tunnel.transport, exchange, self._tls(), server_hostname=self._api.host)
+            transport = await loop.start_tls(tunnel.transport, connection, self._tls(), server_hostname=self._api.host)
             if transport is None:
                 raise httpx.ProxyError("the proxy closed the connection")
         except BaseException as error:
@@ -89,21 +89,21 @@ class Dialer:
             if isinstance(error, OSError):
                 raise httpx.ConnectError(str(error)) from error
             raise
-        exchange.connection_made(transport)
-        return exchange
+        connection.connection_made(transport)
+        return connection
 
-    async def _open(self, place: Place, exchange: Exchange) -> Exchange:
+    async def _open(self, place: Place, connection: Connection) -> Connection:
         loop = asyncio.get_running_loop()
         try:
             tls, name = (self._tls(), place.host) if place.tls else (None, None)
             found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
             reached = await start_connection(found, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, interleave=1)
-            await loop.create_connection(lambda: exchange, sock=reached, ssl=tls, server_hostname=name)
+            await loop.create_connection(lambda: connection, sock=reached, ssl=tls, server_hostname=name)
         except (socket.gaierror, UnicodeError) as error:
             raise UnknownHost(place.host) from error
         except OSError as error:
             raise httpx.ConnectError(str(error)) from error
-        return exchange
+        return connection
 
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:

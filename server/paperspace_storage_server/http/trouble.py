@@ -6,7 +6,7 @@ Read off httpx's exceptions, as `pool.py` raises them: those of connecting say t
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 
@@ -49,8 +49,16 @@ TOO_LARGE = "it is larger than 32 MiB"
 _NETWORK = "Ask the person to check the network and PAPERSPACE_API_URL, then try again."
 
 
-def trouble_of(error: BaseException) -> Trouble:
-    """Name the trouble. Unknown exceptions count as sent: the careful side."""
+def trouble_of(error: BaseException, *, on_wire: bool = True) -> Trouble:
+    """Name the trouble of a try whose first byte had gone out, or not.
+
+    Of an exception that is not known the careful side is taken: it counts as sent where anything went out.
+    """
+    trouble = _named(error, on_wire)
+    return trouble if on_wire else replace(trouble, sent=False)
+
+
+def _named(error: BaseException, on_wire: bool) -> Trouble:
     match error:
         case TooLarge():
             return Trouble(TOO_LARGE, _NETWORK, sent=True, lasting=True)
@@ -91,6 +99,12 @@ def trouble_of(error: BaseException) -> Trouble:
             | UnicodeError()
         ):
             return Trouble("No connection to the API could be made", _NETWORK, sent=False)
+        case TimeoutError() if not on_wire:
+            return Trouble(
+                "No connection to the API became free in time",
+                "Too many calls are under way at once: try again in a minute, with fewer.",
+                sent=False,
+            )
         case TimeoutError() | httpx.TimeoutException():
             return Trouble("No answer in time", _NETWORK, sent=True, timed_out=True)
         case httpx.RemoteProtocolError() | httpx.DecodingError():

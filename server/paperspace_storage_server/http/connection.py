@@ -7,30 +7,23 @@ Failures are httpx's, so that their names tell what a write may have done: `Conn
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import cast
 
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from paperspace_storage_server.http.body import Body
+from paperspace_storage_server.http.transport import Reply
 from paperspace_storage_server.http.trouble import TooLarge
 
-LARGEST_ANSWER = 32 * 1024 * 1024  # bytes of a body, packed or not
-LARGEST_HEAD = 64 * 1024  # bytes of status line and headers
+LARGEST_HEAD = 64 * 1024  # bytes of status lines and headers
 
-Headers = list[tuple[bytes, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer as it came: header names in lower case, the body still packed where the server packed it."""
-
-    status: int
-    headers: Headers
-    body: bytes
+_KEPT = frozenset({b"content-type", b"retry-after", b"content-encoding"})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
-class Exchange(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """A connection that carries one request at a time.
 
     `tunnel`: the answer ends with its headers, as a proxy's to CONNECT does (RFC 9110, 9.3.6).
@@ -51,21 +44,23 @@ class Exchange(asyncio.Protocol):
         """Another request may be sent."""
         return self._reusable and not self.transport.is_closing()
 
-    async def ask(self, request: bytes) -> Reply:
-        """Send a request and wait for the whole answer.
+    async def send(self, request: bytes, on_wire: Callable[[], None]) -> Reply:
+        """Send a request and wait for the whole answer; `on_wire` is called right before the first byte.
 
         A wait that is cancelled closes the connection: what came after it would be taken for the next answer.
 
         Raises:
             httpx.ConnectError: the connection had been closed; nothing went out.
-            httpx.ReadError, httpx.RemoteProtocolError, TooLarge: no answer, and the request may have acted.
+            httpx.ReadError, httpx.RemoteProtocolError, httpx.DecodingError, TooLarge: no usable answer, and the request
+                may have acted.
         """
         if not self.reusable:
             raise httpx.ConnectError("the connection was closed before the request")
         self._answer = self._loop.create_future()
-        self._reusable = False
-        self.transport.write(request)
         try:
+            on_wire()
+            self._reusable = False
+            self.transport.write(request)
             return await self._answer
         except BaseException:
             self._reusable = False
@@ -77,9 +72,9 @@ class Exchange(asyncio.Protocol):
                 self.transport.abort()
 
     def _await_head(self) -> None:
-        self._headers: Headers = []
-        self._body: list[bytes] = []
-        self._size = 0  # bytes of head and body
+        self._headers: dict[bytes, bytes] = {}  # of those in `_KEPT`, the first of each name
+        self._body = Body()
+        self._size = 0  # bytes of the head
         self._in_body = False
         self._framed = False  # the answer says where it ends; else it ends with the connection
 
@@ -87,8 +82,16 @@ class Exchange(asyncio.Protocol):
         return self._answer is not None and not self._answer.done()
 
     def _finish(self) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(Reply(self._parser.get_status_code(), self._headers, b"".join(self._body)))
+        if self._answer is None or self._answer.done():
+            return
+        kept = {name: value.decode("latin-1") for name, value in self._headers.items()}
+        try:
+            body = self._body.whole(self._headers.get(b"content-encoding", b"identity"))
+        except (httpx.DecodingError, TooLarge) as error:
+            self._answer.set_exception(error)
+            return
+        status = self._parser.get_status_code()
+        self._answer.set_result(Reply(status, kept.get(b"content-type", ""), kept.get(b"retry-after"), body))
 
     def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
         if self._answer is not None and not self._answer.done():
@@ -126,9 +129,12 @@ class Exchange(asyncio.Protocol):
         self._reusable = False  # a second answer to one request makes all that follows unsure
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_body:
+            return  # a trailer: nothing that is read of an answer may come after its body (RFC 9110, 6.5.1)
         name = name.lower()
-        self._framed = self._framed or name in (b"content-length", b"transfer-encoding")
-        self._headers.append((name, value))
+        self._framed = self._framed or name in _FRAMING
+        if name in _KEPT:
+            self._headers.setdefault(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_body = True
@@ -137,11 +143,10 @@ class Exchange(asyncio.Protocol):
             self._finish()
 
     def on_body(self, body: bytes) -> None:
-        self._size += len(body)
-        if self._size > LARGEST_ANSWER:
-            self._fail(TooLarge())
-        else:
-            self._body.append(body)
+        try:
+            self._body.add(body)
+        except TooLarge as error:
+            self._fail(error)
 
     def on_message_complete(self) -> None:
         if self._tunnel:
