@@ -88,7 +88,9 @@ class Api:
         """Sends one request; the path is as it would stand in the request line."""
         answer = asyncio.run(self._exchange(method, PREFIX + path, body, query))
         operation = description(self.dialect).find(method, unquote(path))
-        if operation is not None:
+        if path == "/openapi.json" and self.dialect == "live":
+            assert answer.status == 200, answer
+        elif operation is not None:
             SEEN.add((self.dialect, *operation, answer.status))
             description(self.dialect).judge(operation, answer.status, answer.body)
         else:
@@ -134,6 +136,6 @@ class Api:
         )
 
 
-def open_api(dialect: Dialect, clock: Clock, event_seconds: float = 10.0) -> Api:
+def open_api(dialect: Dialect, clock: Clock, event_seconds: float = 10.0, *, large: bool = False) -> Api:
     """An app in memory, and the usual key."""
-    return Api(create_app(dialect, clock=clock, event_seconds=event_seconds), dialect)
+    return Api(create_app(dialect, clock=clock, event_seconds=event_seconds, large=large), dialect)

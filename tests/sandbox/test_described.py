@@ -134,7 +134,17 @@ def test_any_input_at_all_gets_an_answer(dialect: Dialect) -> None:
     @settings(BOUNDED, max_examples=300)
     @given(
         method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH"]),
-        path=st.sampled_from(["/shared-drives", "/snapshots", "/storage-providers", "/machine-events"]),
+        path=st.sampled_from(
+            [
+                "/shared-drives",
+                "/snapshots",
+                "/storage-providers",
+                "/machine-events",
+                "/machines",
+                "/private-networks",
+                "/auth/session",
+            ]
+        ),
         rest=st.lists(segments | st.just("restore"), max_size=2),
         body=st.binary(max_size=20) | _BODIES.map(lambda value: json.dumps(value).encode()),
         query=st.text(st.characters(codec="utf-8"), max_size=9).map(quote).map("after={0}&limit={0}".format),

@@ -24,12 +24,15 @@ def _walk(live: Api, path: str, **query: str | int) -> list[Any]:
         page = live.get(path, **query, after=page["nextPage"]).body
 
 
+LISTS = ["/shared-drives", "/snapshots", "/machine-events", "/storage-providers", "/machines", "/private-networks"]
+
+
 def _cursor(*place: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 
 @proves("L1")
-@pytest.mark.parametrize("path", ["/shared-drives", "/snapshots", "/machine-events", "/storage-providers"])
+@pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("limit", [1, 2, 3, 120])
 def test_every_list_gives_everything_in_pages_newest_first(live: Api, path: str, limit: int) -> None:
     everything = live.get(path, limit=120).body
@@ -40,8 +43,8 @@ def test_every_list_gives_everything_in_pages_newest_first(live: Api, path: str,
 
 
 @proves("L1")
-@pytest.mark.parametrize("path", ["/shared-drives", "/snapshots"])
-def test_drives_and_snapshots_can_be_ordered_by_name(live: Api, path: str) -> None:
+@pytest.mark.parametrize("path", ["/shared-drives", "/snapshots", "/machines", "/private-networks"])
+def test_what_has_a_name_can_be_ordered_by_it(live: Api, path: str) -> None:
     names = [row["name"] for row in _walk(live, path, limit=3, orderBy="name", order="asc")]
     assert names == sorted(names)
     assert [row["name"] for row in _walk(live, path, limit=3, orderBy="name")] == names[::-1]

@@ -116,7 +116,7 @@ def test_a_restore_saves_the_machine_first_when_asked(live: Api, clock: Clock) -
         "id": safety["id"],
         "machineId": baseline["machineId"],
         "name": "Before restore of Blender 4.2 baseline",
-        "isAutoSnapshot": False,
+        "isAutoSnapshot": True,
     }
     restore, save = live.items("/machine-events", machineId=baseline["machineId"])[:2]
     assert (restore["name"], save["name"]) == ("snapshot-restore", "snapshot-create")

@@ -3,15 +3,18 @@
 import contextlib
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from paperspace_storage_server.sandbox import SandboxError, create_app, store
-from paperspace_storage_server.sandbox.store import Store
+from paperspace_storage_server.sandbox.store import Store, Team
 from paperspace_storage_server.sandbox.team import seed
+from paperspace_storage_server.sandbox.team_large import seed_large
 
-from .calls import Api, Clock
+from .calls import Api, Clock, open_api
 from .claims import proves
 
 
@@ -42,6 +45,97 @@ def test_either_dialect_reads_the_same_file(tmp_path: Path, clock: Clock) -> Non
     assert live.get(f"/storage-providers/{other['id']}").code == (404, "NOT_FOUND")
     assert live.delete(f"/storage-providers/{other['id']}").code == (404, "NOT_FOUND")
     live.app.state.close()
+
+
+def test_a_file_of_the_first_version_goes_on(tmp_path: Path, clock: Clock) -> None:
+    with sqlite3.connect(tmp_path / "db") as old:
+        old.executescript((Path(__file__).parent.parent / "data" / "sandbox-v1.sql").read_text("utf-8"))
+    old.close()
+    live = Api(create_app("live", db=tmp_path / "db", clock=clock), "live")
+    fresh = open_api("live", clock)
+    for path in ("/shared-drives", "/snapshots", "/storage-providers", "/machine-events", "/private-networks"):
+        assert live.items(path) == fresh.items(path)
+    by_name = {row["name"]: row for row in fresh.items("/machines")}
+    for machine in live.items("/machines"):
+        same = by_name[machine["name"]]
+        assert [machine[name] for name in ("id", "networkId", "storageUsed")] == [
+            same[name] for name in ("id", "networkId", "storageUsed")
+        ]
+        assert machine["autoSnapshotEnabled"] is False
+    live.app.state.close()
+    create_app("live", db=tmp_path / "db").state.close()
+    fresh.app.state.close()
+
+
+def test_two_sandboxes_that_start_on_one_new_file_make_one_team(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (Api(create_app("live", db=tmp_path / "db", clock=clock), "live") for _ in range(2))
+    look = Store.team_of
+    made: list[Any] = []
+
+    def look_and_be_overtaken(store: Store, key_hash: str) -> Team | None:
+        found = look(store, key_hash)
+        if not made:
+            made.append(None)
+            with ThreadPoolExecutor(1) as elsewhere:  # a request needs an event loop of its own
+                made[0] = elsewhere.submit(one.items, "/shared-drives").result()
+        return found
+
+    monkeypatch.setattr(Store, "team_of", look_and_be_overtaken)
+    assert two.items("/shared-drives") == made[0]
+    one.app.state.close()
+    two.app.state.close()
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
+    """Every connection that is opened from now on."""
+    connections: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def remember(*args: Any, **options: Any) -> sqlite3.Connection:
+        connections.append(connect(*args, **options))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", remember)
+    return connections
+
+
+def _seed_both(into: Store) -> None:
+    with into.transaction():
+        seed(into, "hash", 0)
+        seed_large(into, "another", 0)
+
+
+def test_a_full_disk_is_told_as_such_and_leaves_the_store_usable(
+    tmp_path: Path, opened: list[sqlite3.Connection]
+) -> None:
+    small = Store(tmp_path / "db")
+    opened[0].execute("PRAGMA max_page_count = 40")
+    with pytest.raises(sqlite3.OperationalError, match="database or disk is full"):
+        _seed_both(small)
+    assert small.team_of("hash") is None
+    opened[0].execute("PRAGMA max_page_count = 100000")
+    _seed_both(small)
+    assert small.team_of("hash") is not None
+    small.close()
+
+
+def test_a_commit_that_fails_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "PATIENCE", 0)
+    writer = Store(tmp_path / "db")
+    reader = sqlite3.connect(tmp_path / "db", isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT id FROM teams").fetchall() == []  # a reader under way: nothing can be committed
+    with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+        _seed_both(writer)
+    reader.execute("COMMIT")
+    assert writer.team_of("hash") is None
+    _seed_both(writer)
+    assert writer.team_of("hash") is not None
+    writer.close()
+    reader.close()
 
 
 def test_apps_without_a_file_share_nothing(clock: Clock) -> None:

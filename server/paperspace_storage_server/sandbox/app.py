@@ -20,6 +20,7 @@ from .refusals import Refusal, bad_request, not_found, too_large, unauthorized, 
 from .rules import TeamRules
 from .store import Store, Team
 from .team import seed
+from .team_large import seed_large
 
 LARGEST_BODY = 1024 * 1024
 _DIALECTS = {"published": published, "live": live}
@@ -32,17 +33,27 @@ def create_app(
     clock: Callable[[], float] = time.time,
     event_seconds: float = 2.0,
     prefix: str = "/v1",
+    large: bool = False,
 ) -> Starlette:
     """The emulated API as an ASGI app; without a `db` its state is in memory and its own.
 
     `clock` answers seconds since 1970; `event_seconds` is how long a machine event takes from its
-    creation. `app.state.close()` ends the database connection, as does the end of the lifespan.
+    creation; with `large`, a new key finds a team of 2,000 snapshots and 150 drives instead of the sample
+    team. `app.state.close()` ends the database connection, as does the end of the lifespan.
 
     Raises: SandboxError where `db` cannot be used.
     """
     spoken = _DIALECTS[dialect]
     store = Store(db)
-    desk = _Desk(store, clock, round(event_seconds * 1000) if spoken.HAS_EVENTS else None)
+    new_team = seed_large if large else seed
+    desk = _Desk(store, clock, round(event_seconds * 1000) if spoken.HAS_EVENTS else None, new_team)
+    base = prefix.rstrip("/")
+    routes = [
+        Route(base + path, desk.endpoint(operations), methods=list(operations))
+        for path, operations in _by_path(spoken.OPERATIONS).items()
+    ]
+    if spoken.DESCRIPTION is not None:
+        routes.append(Route(f"{base}/openapi.json", _describing(spoken.DESCRIPTION)))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -50,10 +61,7 @@ def create_app(
         store.close()
 
     app = Starlette(
-        routes=[
-            Route(prefix.rstrip("/") + path, desk.endpoint(operations), methods=list(operations))
-            for path, operations in _by_path(spoken.OPERATIONS).items()
-        ],
+        routes=routes,
         exception_handlers={HTTPException: _no_such_operation, Exception: _broken},
         lifespan=lifespan,
     )
@@ -65,10 +73,17 @@ def create_app(
 class _Desk:
     """Takes requests in: whose it is, what is asked, and hands it to the operation."""
 
-    def __init__(self, store: Store, clock: Callable[[], float], event_ms: int | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        event_ms: int | None,
+        new_team: Callable[[Store, str, int], Team],
+    ) -> None:
         self._store = store
         self._clock = clock
         self._event_ms = event_ms
+        self._new_team = new_team
 
     def endpoint(self, operations: Mapping[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
         """The Starlette endpoint of one path, whose operations go by their method."""
@@ -90,6 +105,7 @@ class _Desk:
             call = Call(rules, request.path_params.get("id", ""), request.query_params, body)
             try:
                 with self._store.transaction():
+                    rules.take_automatic_snapshots()
                     return _answered(operation.run(call))
             except Refusal as refusal:
                 return _refused(refusal)
@@ -101,7 +117,17 @@ class _Desk:
         if known is not None:
             return known
         with self._store.transaction():
-            return seed(self._store, key_hash, now)
+            # Another sandbox on the same file may have been faster.
+            return self._store.team_of(key_hash) or self._new_team(self._store, key_hash, now)
+
+
+def _describing(file: str) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint that answers a description of this package to anyone."""
+
+    async def answer(_: Request) -> Response:
+        return Response(Path(__file__).with_name(file).read_bytes(), media_type="application/json")
+
+    return answer
 
 
 def _by_path(operations: Iterable[Operation]) -> dict[str, dict[str, Operation]]:

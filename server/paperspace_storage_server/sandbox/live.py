@@ -7,9 +7,13 @@ from .operations import Answer, Call, Operation, instant
 from .pages import page, window
 from .refusals import not_found
 from .rules import LARGEST_DRIVE, LONGEST_NAME, REGIONS, ProviderSettings, TeamRules
-from .store import Drive, Event, Provider, Snapshot
+from .store import Drive, Event, Machine, Network, Provider, Snapshot
 
 HAS_EVENTS = True
+DESCRIPTION: str | None = "live.openapi.json"
+"""What `openapi.json` below the base answers: a file of this package, made from the description (see its test)."""
+
+_BY_NAME = ("dtCreated", "name")
 _FAILURE = "The sandbox let this event fail, because of the snapshot's name."
 
 
@@ -57,6 +61,37 @@ def _snapshot_with_event(team: TeamRules, happened: tuple[Snapshot, Event]) -> A
     return Answer(200, {"data": _snapshot(snapshot), "event": _event(team, event)})
 
 
+def _machine(machine: Machine) -> Mapping[str, object]:
+    return {
+        "id": machine.id,
+        "name": machine.name,
+        "state": machine.state,
+        "region": machine.region,
+        "machineType": machine.type,
+        "networkId": machine.network or None,
+        "os": "Ubuntu 22.04",
+        "autoSnapshotEnabled": machine.auto_every is not None,
+        "autoSnapshotFrequency": machine.auto_every,
+        "autoSnapshotSaveCount": machine.auto_kept or None,
+        "restorePointEnabled": False,
+        "restorePointSnapshotId": None,
+        "storageUsed": machine.disk_bytes,
+        "storageTotal": machine.disk_size,
+        "dtCreated": instant(machine.created),
+    }
+
+
+def _network(network: Network) -> Mapping[str, object]:
+    return {
+        "id": network.id,
+        "name": network.name,
+        "region": network.region,
+        "network": network.address,
+        "netmask": "255.255.0.0",
+        "dtCreated": instant(network.created),
+    }
+
+
 def _provider(provider: Provider) -> Mapping[str, object]:
     return {
         "id": provider.id,
@@ -77,7 +112,7 @@ def _provider(provider: Provider) -> Mapping[str, object]:
 
 def _list_drives(call: Call) -> Answer:
     with Query(call.query) as query:
-        part = window(query, by_name=True)
+        part = window(query, _BY_NAME)
         name, region = query.text("name"), query.text("region")
     return Answer(200, page(call.team.drives(part, name, region), part, _drive))
 
@@ -107,7 +142,7 @@ def _delete_drive(call: Call) -> Answer:
 
 def _list_snapshots(call: Call) -> Answer:
     with Query(call.query) as query:
-        part = window(query, by_name=True)
+        part = window(query, _BY_NAME)
         machine = query.text("machineId")
     return Answer(200, page(call.team.snapshots(part, machine), part, _snapshot))
 
@@ -141,13 +176,32 @@ def _restore_snapshot(call: Call) -> Answer:
 
 def _list_events(call: Call) -> Answer:
     with Query(call.query) as query:
-        part = window(query, by_name=False)
+        part = window(query)
         machine = query.text("machineId")
     return Answer(200, page(call.team.events(part, machine), part, lambda event: _event(call.team, event)))
 
 
 def _get_event(call: Call) -> Answer:
     return Answer(200, _event(call.team, call.team.event(call.id)))
+
+
+def _list_machines(call: Call) -> Answer:
+    with Query(call.query) as query:
+        part = window(query, ("dtCreated", "name", "state"))
+        name, region = query.text("name"), query.text("region")
+    return Answer(200, page(call.team.machines(part, name, region), part, _machine))
+
+
+def _list_networks(call: Call) -> Answer:
+    with Query(call.query) as query:
+        part = window(query, _BY_NAME)
+        name, region = query.text("name"), query.text("region")
+    return Answer(200, page(call.team.networks(part, name, region), part, _network))
+
+
+def _session(call: Call) -> Answer:
+    team = call.team.team
+    return Answer(200, {"team": {"id": team.id, "namespace": f"sandbox-{team.id[-4:]}", "isPrivate": True}})
 
 
 def _read_provider(fields: Fields) -> ProviderSettings:
@@ -174,7 +228,7 @@ def _s3_provider(call: Call) -> Provider:
 
 def _list_providers(call: Call) -> Answer:
     with Query(call.query) as query:
-        part = window(query, by_name=False)
+        part = window(query)
     return Answer(200, page(call.team.providers(part, "s3"), part, _provider))
 
 
@@ -229,6 +283,9 @@ OPERATIONS = (
     Operation("POST", "/snapshots/{id}/restore", _restore_snapshot, takes_body=True),
     Operation("GET", "/machine-events", _list_events),
     Operation("GET", "/machine-events/{id}", _get_event),
+    Operation("GET", "/machines", _list_machines),
+    Operation("GET", "/private-networks", _list_networks),
+    Operation("GET", "/auth/session", _session),
     Operation("GET", "/storage-providers/utilization", _utilization),
     Operation("GET", "/storage-providers", _list_providers),
     Operation("POST", "/storage-providers", _create_provider, takes_body=True),

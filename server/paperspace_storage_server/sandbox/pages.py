@@ -11,20 +11,24 @@ from collections.abc import Callable, Mapping
 from typing import Literal, cast
 
 from .fields import Query, storable
-from .store import AnyRow, Drive, Row, Snapshot, Window
+from .store import AnyRow, Row, Window
 
 MOST = 120
 USUAL = 20
 
-_COLUMNS: Mapping[str, Literal["created", "name"]] = {"dtCreated": "created", "name": "name"}
+Column = Literal["created", "name", "state"]
+_COLUMNS: Mapping[str, Column] = {"dtCreated": "created", "name": "name", "state": "state"}
 _LARGEST = 2**63 - 1
 _LONGEST_CURSOR = 4096
 
 
-def window(query: Query, *, by_name: bool) -> Window:
-    """Reads after, limit, order and orderBy; one row more than the limit is asked for, to learn of the next page."""
+def window(query: Query, orders: tuple[str, ...] = ("dtCreated",)) -> Window:
+    """Reads after, limit, order and orderBy, one of `orders`, the first unless told.
+
+    One row more than the limit is asked for, to learn of the next page.
+    """
     limit = query.whole("limit", 1, MOST) or USUAL
-    by = _COLUMNS.get(query.choice("orderBy", ("dtCreated", "name") if by_name else ("dtCreated",)), "created")
+    by = _COLUMNS.get(query.choice("orderBy", orders), "created")
     descending = query.choice("order", ("desc", "asc")) == "desc"
     after, cursor = None, query.text("after")
     if cursor is not None:
@@ -46,8 +50,7 @@ def page(rows: list[AnyRow], window: Window, spell: Callable[[AnyRow], Mapping[s
 
 
 def _cursor(row: Row, window: Window) -> str:
-    key = row.name if window.by == "name" and isinstance(row, Drive | Snapshot) else row.created
-    place = [window.by, window.descending, key, row.seq]
+    place = [window.by, window.descending, getattr(row, window.by), row.seq]
     return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
@@ -65,7 +68,7 @@ def _place(cursor: str, by: str, descending: bool) -> tuple[int | str, int] | No
     if len(place) != 4 or place[0] != by or place[1] is not descending:
         return None
     key, seq = place[2], place[3]
-    if not _is_integer(seq) or not (_is_text(key) if by == "name" else _is_integer(key)):
+    if not _is_integer(seq) or not (_is_integer(key) if by == "created" else _is_text(key)):
         return None
     return cast("tuple[int | str, int]", (key, seq))
 

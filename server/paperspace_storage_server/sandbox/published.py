@@ -8,6 +8,7 @@ from .rules import LARGEST_DRIVE, LONGEST_NAME, REGIONS, ProviderSettings
 from .store import Drive, Provider, Snapshot, Window
 
 HAS_EVENTS = False
+DESCRIPTION: str | None = None
 _TYPES = ("s3", "gcs", "azure-blob")
 _LONGEST_NOTE = 2000
 

@@ -6,6 +6,7 @@ One `TeamRules` lives as long as one request: it sees one team at one moment.
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal, TypedDict
 
 from .refusals import bad_request, conflict, not_found
@@ -20,6 +21,8 @@ FREE_STORAGE = 5 * 10**12
 FAILS = "sandbox-fail"
 """The events of a snapshot with exactly this name end in an error."""
 
+_HOUR = 3_600_000
+_PERIODS = {"hourly": _HOUR, "daily": 24 * _HOUR, "weekly": 7 * 24 * _HOUR}  # in milliseconds
 _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _NEW_FOR = 0.2  # of an event's time
 
@@ -77,6 +80,11 @@ class TeamRules:
         self._team = team
         self._now = now
         self._event_ms = event_ms
+
+    @property
+    def team(self) -> Team:
+        """Whose key it is."""
+        return self._team
 
     # Shared drives
 
@@ -163,13 +171,40 @@ class TeamRules:
         snapshot = self.snapshot(snapshot_id)
         self._idle(snapshot.machine)
         if save_first:
-            safety = self._take_snapshot(snapshot.machine, f"Before restore of {snapshot.name}"[:LONGEST_NAME])
+            name = f"Before restore of {snapshot.name}"[:LONGEST_NAME]
+            safety = self._take_snapshot(snapshot.machine, name, is_auto=True)
             self._happen("snapshot-create", safety, share=_NEW_FOR)
         event = self._happen("snapshot-restore", snapshot)
         if not event.fails:
             machine = self._get(Machine, snapshot.machine, "Machine")
             self._store.change(machine, {"disk_bytes": snapshot.storage_bytes})
         return snapshot, event
+
+    def take_automatic_snapshots(self) -> None:
+        """What the machines took by themselves since anyone last asked; a sandbox has no clockwork of its own.
+
+        Of a long time only what would still be kept is taken.
+        """
+        for machine in self._store.due(self._team.id, self._now):
+            period = _PERIODS[machine.auto_every or "daily"]
+            first = machine.auto_next or self._now
+            following = first + ((self._now - first) // period + 1) * period
+            for at in range(max(first, following - machine.auto_kept * period), following, period):
+                day = datetime.fromtimestamp(at // 1000, UTC)
+                taken = self._take_snapshot(machine.id, f"Automatic snapshot {day:%Y-%m-%d}", is_auto=True, at=at)
+                self._happen("snapshot-create", taken, at=at)
+            mine = self.snapshots(Window(), machine.id)
+            for surplus in [snapshot for snapshot in mine if snapshot.is_auto][machine.auto_kept :]:
+                self._store.change(surplus, {"deleted": self._now})
+            self._store.change(machine, {"auto_next": following})
+
+    # Machines and private networks
+
+    def machines(self, window: Window, name: str | None = None, region: str | None = None) -> list[Machine]:
+        return self._list(Machine, window, {"name": name, "region": region})
+
+    def networks(self, window: Window, name: str | None = None, region: str | None = None) -> list[Network]:
+        return self._list(Network, window, {"name": name, "region": region})
 
     # Machine events
 
@@ -187,30 +222,34 @@ class TeamRules:
             return "in progress"
         return "error" if event.fails else "done"
 
-    def _take_snapshot(self, machine: str, name: str, note: str | None = None) -> Snapshot:
+    def _take_snapshot(
+        self, machine: str, name: str, note: str | None = None, *, is_auto: bool = False, at: int | None = None
+    ) -> Snapshot:
         disk = self._get(Machine, machine, "Machine").disk_bytes
         return self._store.add(
             Snapshot(
                 id=_new_id("ss"),
                 team=self._team.id,
-                created=self._now,
+                created=self._now if at is None else at,
                 machine=machine,
                 name=name,
                 note=note,
                 storage_bytes=disk,
+                is_auto=is_auto,
             )
         )
 
-    def _happen(self, name: str, snapshot: Snapshot, share: float = 1) -> Event:
+    def _happen(self, name: str, snapshot: Snapshot, share: float = 1, at: int | None = None) -> Event:
+        created = self._now if at is None else at
         lasts = (self._event_ms or 0) * share
         event = Event(
             id=_new_id("me"),
             team=self._team.id,
-            created=self._now,
+            created=created,
             machine=snapshot.machine,
             name=name,
-            starts=self._now + int(lasts * _NEW_FOR),
-            finishes=self._now + int(lasts),
+            starts=created + int(lasts * _NEW_FOR),
+            finishes=created + int(lasts),
             fails=snapshot.name == FAILS and self._event_ms is not None,
         )
         return self._store.add(event)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from .refusals import SandboxError
 
 _APPLICATION = 0x50535342  # "PSSB": marks a file as a sandbox's
-_VERSION = 1
+_VERSION = 2
 PATIENCE = 5.0
 """How many seconds to wait for another process to let go of the file."""
 _MEND = "name another file, or remove this one to start afresh"
@@ -25,10 +25,11 @@ CREATE TABLE teams (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, team TEXT 
     created INTEGER NOT NULL, deleted INTEGER, key_hash TEXT NOT NULL UNIQUE,
     datasets INTEGER NOT NULL, models INTEGER NOT NULL, notebooks INTEGER NOT NULL);
 CREATE TABLE networks (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, team TEXT NOT NULL,
-    created INTEGER NOT NULL, deleted INTEGER, name TEXT NOT NULL, region TEXT NOT NULL);
+    created INTEGER NOT NULL, deleted INTEGER, name TEXT NOT NULL, region TEXT NOT NULL, address TEXT NOT NULL);
 CREATE TABLE machines (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, team TEXT NOT NULL,
     created INTEGER NOT NULL, deleted INTEGER, name TEXT NOT NULL, region TEXT NOT NULL,
-    disk_bytes INTEGER NOT NULL);
+    network TEXT NOT NULL, type TEXT NOT NULL, state TEXT NOT NULL, disk_bytes INTEGER NOT NULL,
+    disk_size INTEGER NOT NULL, auto_every TEXT, auto_kept INTEGER NOT NULL, auto_next INTEGER);
 CREATE TABLE drives (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, team TEXT NOT NULL,
     created INTEGER NOT NULL, deleted INTEGER, name TEXT NOT NULL, size INTEGER NOT NULL,
     region TEXT NOT NULL, network TEXT NOT NULL, mount_point TEXT NOT NULL, username TEXT NOT NULL,
@@ -43,6 +44,20 @@ CREATE TABLE providers (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, team T
 CREATE TABLE events (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, team TEXT NOT NULL,
     created INTEGER NOT NULL, deleted INTEGER, machine TEXT NOT NULL, name TEXT NOT NULL,
     starts INTEGER NOT NULL, finishes INTEGER NOT NULL, fails INTEGER NOT NULL);
+"""
+# Version 1 knew of a machine no more than its name, region and disk; what it takes from now on is up to this one.
+_FROM_VERSION_1 = """
+ALTER TABLE networks ADD COLUMN address TEXT NOT NULL DEFAULT '10.64.0.0';
+UPDATE networks SET address = CASE region WHEN 'ca1' THEN '10.72.0.0' WHEN 'ams1' THEN '10.80.0.0' ELSE address END;
+ALTER TABLE machines ADD COLUMN network TEXT NOT NULL DEFAULT '';
+ALTER TABLE machines ADD COLUMN type TEXT NOT NULL DEFAULT 'A4000';
+ALTER TABLE machines ADD COLUMN state TEXT NOT NULL DEFAULT 'ready';
+ALTER TABLE machines ADD COLUMN disk_size INTEGER NOT NULL DEFAULT 500000000000;
+ALTER TABLE machines ADD COLUMN auto_every TEXT;
+ALTER TABLE machines ADD COLUMN auto_kept INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE machines ADD COLUMN auto_next INTEGER;
+UPDATE machines SET network = (SELECT id FROM networks
+    WHERE networks.team = machines.team AND networks.region = machines.region)
 """
 # SQLite has no booleans: these columns hold 0 or 1.
 _FLAGS = frozenset({"is_auto", "retain_data", "is_team_default", "fails"})
@@ -75,23 +90,34 @@ class Team(Row):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Network(Row):
-    """A private network, which shared drives hang on."""
+    """A private network, which shared drives and machines hang on; its mask is 255.255.0.0."""
 
     TABLE: ClassVar[str] = "networks"
 
     name: str
     region: str
+    address: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Machine(Row):
-    """A machine, of which the storage API shows no more than the id."""
+    """A machine: of its disk's `disk_size` bytes, `disk_bytes` are in use.
+
+    Where `auto_every` says how often, it takes automatic snapshots, the next at `auto_next`, and keeps `auto_kept`.
+    """
 
     TABLE: ClassVar[str] = "machines"
 
     name: str
     region: str
+    network: str
+    type: str
+    state: str
     disk_bytes: int
+    disk_size: int
+    auto_every: str | None = None
+    auto_kept: int = 0
+    auto_next: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +186,7 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 class Window:
     """Which part of a list, in which order: `after` holds the sort key and the seq of the last row seen."""
 
-    by: Literal["created", "name"] = "created"
+    by: Literal["created", "name", "state"] = "created"
     descending: bool = True
     after: tuple[int | str, int] | None = None
     limit: int | None = None
@@ -183,10 +209,12 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            # SQLite ends a transaction itself where the disk is full: another end would hide that error.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def add(self, row: AnyRow) -> AnyRow:
         """Stores a new row and answers it with its seq."""
@@ -235,6 +263,10 @@ class Store:
             args.extend(window.after)
         tail = f" ORDER BY {window.by} {direction}, seq {direction} LIMIT ?"
         return self._read(kind, " AND ".join(where), (*args, -1 if window.limit is None else window.limit), tail)
+
+    def due(self, team: str, now: int) -> list[Machine]:
+        """The machines of a team whose next automatic snapshot was to be taken by `now`."""
+        return self._read(Machine, "team = ? AND deleted IS NULL AND auto_next <= ?", (team, now))
 
     def running(self, team: str, machine: str, now: int) -> list[Event]:
         """The events of one machine that have not ended yet."""
@@ -291,14 +323,21 @@ def _prepare(connection: sqlite3.Connection, shown: str) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application == 0 and tables == 0:
-        for statement in _SCHEMA.split(";"):
-            connection.execute(statement)
+        _run(connection, _SCHEMA)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
     elif application != _APPLICATION:
         raise SandboxError(f"{shown} belongs to another program: name another file")
-    elif version != _VERSION:
+    elif version not in (1, _VERSION):
         raise SandboxError(f"{shown} was written by another version of the sandbox: {_MEND}")
     elif (damage := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
         raise SandboxError(f"{shown} is damaged ({str(damage).splitlines()[0]}): {_MEND}")
+    elif version == 1:
+        _run(connection, _FROM_VERSION_1)
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.execute("COMMIT")
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    # Not `executescript`: it commits what is open first, and two programs may be preparing one new file.
+    for statement in statements.split(";"):
+        connection.execute(statement)

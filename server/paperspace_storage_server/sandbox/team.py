@@ -1,7 +1,7 @@
 """The sample team that every new API key finds; knows the store only."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -9,10 +9,10 @@ from .store import Drive, Event, Machine, Network, Provider, Snapshot, Store, Te
 
 GB = 10**9
 _SECOND = 1000
-_HOUR = 3600 * _SECOND
-_DAY = 24 * _HOUR
-_SMALL = "0123456789abcdefghijklmnopqrstuvwxyz"
-_MIXED = _SMALL + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+HOUR = 3600 * _SECOND
+DAY = 24 * HOUR
+SMALL = "0123456789abcdefghijklmnopqrstuvwxyz"
+MIXED = SMALL + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class _Drive(NamedTuple):
@@ -26,7 +26,11 @@ class _Drive(NamedTuple):
 class _Machine(NamedTuple):
     name: str
     region: str
-    disk: int
+    type: str
+    state: str
+    used: int
+    size: int
+    auto_kept: int
 
 
 class _Manual(NamedTuple):
@@ -37,21 +41,24 @@ class _Manual(NamedTuple):
     age: int
 
 
+ADDRESSES = {"ny2": "10.64.0.0", "ca1": "10.72.0.0", "ams1": "10.80.0.0"}
+"""The private network of a region."""
 _NETWORKS = {"ny2": "research-ny2", "ca1": "render-ca1", "ams1": "serving-ams1"}
 _DRIVES = (
-    _Drive("datasets", 2000, "ny2", "10.64.12.4", 210 * _DAY),
-    _Drive("eu-archive", 250, "ams1", "10.80.3.9", 150 * _DAY),
-    _Drive("model-checkpoints", 1000, "ny2", "10.64.12.5", 96 * _DAY),
-    _Drive("render-cache", 500, "ca1", "10.72.7.21", 61 * _DAY),
-    _Drive("team-home", 250, "ny2", "10.64.12.8", 23 * _DAY),
+    _Drive("datasets", 2000, "ny2", "10.64.12.4", 210 * DAY),
+    _Drive("eu-archive", 250, "ams1", "10.80.3.9", 150 * DAY),
+    _Drive("model-checkpoints", 1000, "ny2", "10.64.12.5", 96 * DAY),
+    _Drive("render-cache", 500, "ca1", "10.72.7.21", 61 * DAY),
+    _Drive("team-home", 250, "ny2", "10.64.12.8", 23 * DAY),
 )
+# Those that keep automatic snapshots take one a week.
 _MACHINES = (
-    _Machine("llm-trainer", "ny2", 184 * GB),
-    _Machine("notebook-box", "ny2", 46 * GB),
-    _Machine("render-01", "ca1", 97 * GB),
-    _Machine("eu-inference", "ams1", 128 * GB),
+    _Machine("llm-trainer", "ny2", "A100-80G", "ready", 184 * GB, 500 * GB, 2),
+    _Machine("notebook-box", "ny2", "RTX5000", "ready", 46 * GB, 100 * GB, 1),
+    _Machine("render-01", "ca1", "RTX4000", "off", 97 * GB, 250 * GB, 0),
+    _Machine("eu-inference", "ams1", "A4000", "ready", 128 * GB, 250 * GB, 3),
 )
-# The machine, how many days ago it was taken (at 03:00 UTC), its size.
+# The machine, how many days ago it was taken (at 03:00 UTC), its size; a machine's newest last.
 _AUTOMATIC = (
     ("llm-trainer", 8, 176 * GB),
     ("eu-inference", 4, 127 * GB),
@@ -60,30 +67,35 @@ _AUTOMATIC = (
     ("llm-trainer", 1, 183 * GB),
 )
 _MANUAL = (
-    _Manual(
-        "llm-trainer", "Clean Ubuntu 22.04 with drivers", "The image every trainer starts from", 21 * GB, 26 * _DAY
-    ),
-    _Manual("render-01", "Blender 4.2 baseline", None, 88 * GB, 19 * _DAY),
-    _Manual("eu-inference", "vLLM serving baseline", "Serves the support model", 120 * GB, 12 * _DAY + 5 * _HOUR),
-    _Manual("notebook-box", "Working JupyterLab setup", None, 41 * GB, 9 * _DAY + 2 * _HOUR),
-    _Manual("llm-trainer", "Before CUDA 12.8 upgrade", "Roll back here if NCCL hangs", 180 * GB, 3 * _DAY + 4 * _HOUR),
-    _Manual("eu-inference", "Before kernel upgrade", None, 128 * GB, 2 * _DAY + 7 * _HOUR),
-    _Manual("notebook-box", "Before pip clean-up", None, 46 * GB, 5 * _HOUR),
+    _Manual("llm-trainer", "Clean Ubuntu 22.04 with drivers", "The image every trainer starts from", 21 * GB, 26 * DAY),
+    _Manual("render-01", "Blender 4.2 baseline", None, 88 * GB, 19 * DAY),
+    _Manual("eu-inference", "vLLM serving baseline", "Serves the support model", 120 * GB, 12 * DAY + 5 * HOUR),
+    _Manual("notebook-box", "Working JupyterLab setup", None, 41 * GB, 9 * DAY + 2 * HOUR),
+    _Manual("llm-trainer", "Before CUDA 12.8 upgrade", "Roll back here if NCCL hangs", 180 * GB, 3 * DAY + 4 * HOUR),
+    _Manual("eu-inference", "Before kernel upgrade", None, 128 * GB, 2 * DAY + 7 * HOUR),
+    _Manual("notebook-box", "Before pip clean-up", None, 46 * GB, 5 * HOUR),
 )
 _SNAPSHOT_TAKES = 95 * _SECOND
 
 
+class Maker:
+    """Makes ids and secrets that follow from a key's hash and a label alone."""
+
+    def __init__(self, key_hash: str) -> None:
+        self._key_hash = key_hash
+
+    def __call__(self, prefix: str, label: str, length: int = 9, alphabet: str = SMALL) -> str:
+        return prefix + _derived(f"{self._key_hash}:{prefix}:{label}", length, alphabet)
+
+
 def seed(store: Store, key_hash: str, now: int) -> Team:
     """Adds the sample team of a key; ids and secrets follow from the key's hash, dates from `now`."""
-
-    def made(prefix: str, label: str, length: int = 9, alphabet: str = _SMALL) -> str:
-        return prefix + _derived(f"{key_hash}:{prefix}:{label}", length, alphabet)
-
+    made = Maker(key_hash)
     team = store.add(
         Team(
             id=made("te", "team"),
             team=made("te", "team"),
-            created=now - 240 * _DAY,
+            created=now - 240 * DAY,
             key_hash=key_hash,
             datasets=312_400_000_000,
             models=148_750_000_000,
@@ -91,8 +103,16 @@ def seed(store: Store, key_hash: str, now: int) -> Team:
         )
     )
     for region, name in _NETWORKS.items():
-        network = Network(id=made("ne", region), team=team.id, created=now - 230 * _DAY, name=name, region=region)
-        store.add(network)
+        store.add(
+            Network(
+                id=made("ne", region),
+                team=team.id,
+                created=now - 230 * DAY,
+                name=name,
+                region=region,
+                address=ADDRESSES[region],
+            )
+        )
     for drive in _DRIVES:
         drive_id = made("sd", drive.name)
         store.add(
@@ -106,18 +126,26 @@ def seed(store: Store, key_hash: str, now: int) -> Team:
                 network=made("ne", drive.region),
                 mount_point=f"//{drive.host}/{drive_id}",
                 username=made("u", drive.name, 7),
-                password=made("", f"password of {drive.name}", 20, _MIXED),
+                password=made("", f"password of {drive.name}", 20, MIXED),
             )
         )
+    last = {machine: now // DAY * DAY - days * DAY + 3 * HOUR for machine, days, _ in _AUTOMATIC}
     for machine in _MACHINES:
         store.add(
             Machine(
                 id=made("ps", machine.name),
                 team=team.id,
-                created=now - 200 * _DAY,
+                created=now - 200 * DAY,
                 name=machine.name,
                 region=machine.region,
-                disk_bytes=machine.disk,
+                network=made("ne", machine.region),
+                type=machine.type,
+                state=machine.state,
+                disk_bytes=machine.used,
+                disk_size=machine.size,
+                auto_every="weekly" if machine.auto_kept else None,
+                auto_kept=machine.auto_kept,
+                auto_next=last[machine.name] + 7 * DAY if machine.auto_kept else None,
             )
         )
     _seed_snapshots(store, team, now, made)
@@ -125,23 +153,23 @@ def seed(store: Store, key_hash: str, now: int) -> Team:
         Provider(
             id=made("sp", "team-artifacts"),
             team=team.id,
-            created=now - 190 * _DAY,
+            created=now - 190 * DAY,
             name="team-artifacts",
             type="s3",
             bucket="sandbox-team-artifacts",
             region="us-east-1",
-            access_key=made("SANDBOXKEY", "access", 10, _SMALL.upper()),
-            secret_key=made("sandbox/not/real/", "secret", 23, _MIXED),
+            access_key=made("SANDBOXKEY", "access", 10, SMALL.upper()),
+            secret_key=made("sandbox/not/real/", "secret", 23, MIXED),
             is_team_default=True,
         )
     )
     return team
 
 
-def _seed_snapshots(store: Store, team: Team, now: int, made: Callable[[str, str], str]) -> None:
+def _seed_snapshots(store: Store, team: Team, now: int, made: Maker) -> None:
     snapshots: list[Snapshot] = []
     for machine, days, size in _AUTOMATIC:
-        created = now // _DAY * _DAY - days * _DAY + 3 * _HOUR
+        created = now // DAY * DAY - days * DAY + 3 * HOUR
         snapshots.append(
             Snapshot(
                 id=made("ss", f"{machine} {days} days ago"),
@@ -165,12 +193,17 @@ def _seed_snapshots(store: Store, team: Team, now: int, made: Callable[[str, str
                 storage_bytes=manual.size,
             )
         )
+    add_snapshots(store, made, snapshots)
+
+
+def add_snapshots(store: Store, made: Maker, snapshots: Iterable[Snapshot]) -> None:
+    """Stores snapshots in the order of their dates, each with the event that made it."""
     for snapshot in sorted(snapshots, key=lambda row: row.created):
         store.add(snapshot)
         store.add(
             Event(
                 id=made("me", snapshot.id),
-                team=team.id,
+                team=snapshot.team,
                 created=snapshot.created,
                 machine=snapshot.machine,
                 name="snapshot-create",
