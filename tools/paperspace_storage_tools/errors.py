@@ -161,6 +161,19 @@ class AuditUnwritable(Failure):
         )
 
 
+@dataclass
+class StoreUnavailable(Failure):
+    """What counts and locks for all processes cannot be asked, so nothing may be written; `reason` is for people."""
+
+    reason: str
+
+    def text(self) -> str:
+        return (
+            f"What this server shares with its other processes is not available ({self.reason}), so it writes nothing "
+            "until that is back. Reading goes on. Try again in a minute."
+        )
+
+
 # --- what the API answered
 
 

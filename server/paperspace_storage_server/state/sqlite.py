@@ -1,0 +1,198 @@
+"""The store that the processes of one user share: one small SQLite file, readable by its owner only.
+
+Transactions run one after another in a thread of their own, so that a file which another process has locked holds
+up no call but those that need it. See docs/decisions/sqlite-in-a-thread.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from paperspace_storage_tools.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+PATIENCE = 1.0
+"""Seconds for which the lock of another process is waited for."""
+_APPLICATION = 0x70734D53  # in the file's header, so that no other program's file is written into
+_VERSION = 1
+_SCHEMA = (
+    "CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT NOT NULL, at REAL NOT NULL, until REAL) WITHOUT ROWID",
+    "CREATE TABLE draws (key TEXT NOT NULL, at REAL NOT NULL, until REAL NOT NULL)",
+    "CREATE INDEX draws_of ON draws (key, at)",
+)
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+class CannotUse(Exception):
+    """The file cannot be opened or written, or is another program's; `reason` says which, without its path."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SqliteStore:
+    """`Store` in a file. Nothing is opened before it is first used.
+
+    Raises, beside what the port says: `CannotUse`.
+    """
+
+    def __init__(self, file: Path, clock: Callable[[], float] = time.time) -> None:
+        self._file = file
+        self._clock = clock  # wall-clock time: the one clock that processes share, and that outlives a restart
+        self._db: sqlite3.Connection | None = None
+        self._thread: ThreadPoolExecutor | None = None
+
+    async def get(self, key: str) -> str | None:
+        return await self._transact(lambda db, now: _get(db, key))
+
+    async def add(self, key: str, value: str, seconds: float) -> bool:
+        def work(db: sqlite3.Connection, now: float) -> bool:
+            if _get(db, key) is not None:
+                return False
+            _set(db, key, value, now, seconds)
+            return True
+
+        return await self._transact(work)
+
+    async def put(self, key: str, value: str, seconds: float | None) -> None:
+        await self._transact(lambda db, now: _set(db, key, value, now, seconds))
+
+    async def swap(self, key: str, old: str, new: str, seconds: float) -> bool:
+        def work(db: sqlite3.Connection, now: float) -> bool:
+            if _get(db, key) != old:
+                return False
+            _set(db, key, new, now, seconds)
+            return True
+
+        return await self._transact(work)
+
+    async def drop(self, key: str, old: str | None = None) -> bool:
+        def work(db: sqlite3.Connection, now: float) -> bool:
+            return db.execute("DELETE FROM entries WHERE key = ? AND value = ifnull(?, value)", (key, old)).rowcount > 0
+
+        return await self._transact(work)
+
+    async def draw(self, key: str, limit: int, seconds: float, *, take: bool = True) -> float:
+        def work(db: sqlite3.Connection, now: float) -> float:
+            since = now - seconds
+            draws = db.execute("SELECT count(*) FROM draws WHERE key = ? AND at > ?", (key, since)).fetchone()[0]
+            if draws >= limit:
+                opens = "SELECT at FROM draws WHERE key = ? AND at > ? ORDER BY at LIMIT 1 OFFSET ?"
+                at: float = db.execute(opens, (key, since, draws - limit)).fetchone()[0]
+                return at + seconds - now
+            if take:
+                db.execute("INSERT INTO draws VALUES (?, ?, ?)", (key, now, now + seconds))
+            return 0.0
+
+        return math.inf if limit <= 0 else await self._transact(work)
+
+    async def ping(self) -> None:
+        await self._transact(lambda db, now: None)
+
+    async def aclose(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.submit(self._close)
+            thread.shutdown(wait=False)  # at most PATIENCE later, and nothing is lost by not waiting
+
+    async def _transact(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="state")
+        # A cancelled caller leaves a transaction that is whole: it is in the file, or it is not.
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
+
+    def _run(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
+        try:
+            if self._db is None:
+                self._db = _open(self._file)
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                now = self._clock()
+                _tidy(self._db, now)
+                result = work(self._db, now)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY:
+                raise StoreUnavailable(f"another process has held it for {PATIENCE:.0f} s") from None
+            self._close()
+            raise CannotUse(str(error)) from None
+        return result
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+
+def _get(db: sqlite3.Connection, key: str) -> str | None:
+    row: tuple[str] | None = db.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
+    return row[0] if row else None
+
+
+def _set(db: sqlite3.Connection, key: str, value: str, now: float, seconds: float | None) -> None:
+    until = None if seconds is None else now + seconds
+    db.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", (key, value, now, until))
+
+
+def _tidy(db: sqlite3.Connection, now: float) -> None:
+    """Remove what has expired. Where the clock was set back, what was written counts as written now: else a lock
+    or a full budget of a clock that ran years ahead would stay for years."""
+    db.execute("UPDATE entries SET until = until - at + ?1, at = ?1 WHERE at > ?1", (now,))
+    db.execute("UPDATE draws SET until = until - at + ?1, at = ?1 WHERE at > ?1", (now,))
+    db.execute("DELETE FROM entries WHERE until <= ?", (now,))
+    db.execute("DELETE FROM draws WHERE until <= ?", (now,))
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite would follow a link, and would make the file readable for everyone.
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise CannotUse("it is no plain file")
+            if hasattr(os, "fchmod"):
+                os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        raise CannotUse(getattr(error, "strerror", None) or "not a usable path") from None
+    db = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    try:
+        _prepare(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("BEGIN IMMEDIATE")
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application == 0 and tables == 0:
+        for statement in _SCHEMA:
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {_APPLICATION}")
+        db.execute(f"PRAGMA user_version = {_VERSION}")
+    elif application != _APPLICATION:
+        raise CannotUse("it belongs to another program")
+    elif db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+        raise CannotUse("it was written by another version of this server")
+    db.execute("COMMIT")
