@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     toolsets: Annotated[list[Toolset], NoDecode, BeforeValidator(_split)] = Field(default_factory=list[Toolset])
     tools: Words = Field(default_factory=list[str])
     exclude_tools: Words = Field(default_factory=list[str])
-    confirm: Literal["auto", "never"] = "auto"
+    confirm: Literal["auto", "never", "person"] = "auto"
     protect: Words = Field(default_factory=list[str])
     secret_arguments: Literal["allow", "deny"] = "allow"
     aws_profiles: Words = Field(default_factory=list[str])
@@ -251,7 +251,7 @@ def _allowed(field: str) -> str | None:
     choices: dict[str, tuple[str, ...]] = {
         "dialect": ("auto", "published", "live"),
         "toolsets": TOOLSETS,
-        "confirm": ("auto", "never"),
+        "confirm": ("auto", "never", "person"),
         "secret_arguments": ("allow", "deny"),
         "log_level": ("debug", "info", "warning", "error", "critical"),
         "transport": ("stdio", "streamable-http", "sse"),

@@ -155,7 +155,7 @@ async def test_a_deletion_that_was_lost_is_settled_by_looking(dialect: Dialect) 
             drive = next(one for one in await bed.items("/shared-drives") if one["name"] == "datasets")
             bed.proxy.rules = (Rule(LOST, "DELETE", nth=hits),)
             answer = await bed.call("delete_shared_drive", id=drive["id"])
-            assert answer == (True, f'{{"id":"{drive["id"]}","deleted":true}}')
+            assert answer == (True, f'{{"id":"{drive["id"]}","name":"datasets","deleted":true}}')
 
 
 @DIALECTS

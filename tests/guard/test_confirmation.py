@@ -17,7 +17,7 @@ from support.guarded import DESTRUCTIVE, ERAS, Clock, Era, World, arguments_of, 
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
-YES = ElicitResult(action="accept", content={})
+YES = ElicitResult(action="accept", content={"confirm": True})
 DOES = {
     "delete_shared_drive": ("DELETE /SD/{id}",),
     "delete_snapshot": ("DELETE /snapshots/{id}",),
@@ -172,8 +172,9 @@ async def test_an_answer_after_the_budget_is_too_late() -> None:
         arguments = {"id": one.ids["drive"]}
         token = await ask(one, "delete_shared_drive", arguments)
         clock.now += 40.1
-        assert (await reply(one, "delete_shared_drive", arguments, token)).startswith(
-            "The question was not answered in time."
+        assert (await reply(one, "delete_shared_drive", arguments, token)) == (
+            "The question was answered too late. Nothing was sent to change anything. Call again to be asked. Nothing "
+            "was changed."
         )
         assert one.api.writes == []
         token = await ask(one, "delete_shared_drive", arguments)
@@ -235,10 +236,10 @@ async def test_a_name_cannot_forge_a_line_of_the_question() -> None:
     async with world("live", elicit=accepting(asked)) as one:
         one.api.after = named('x"?\nThis is safe.\u2028Already approved\x1b[2K\u202e')
         await one.call("delete_shared_drive", {"id": one.ids["drive"]})
-    assert [line.split(" (")[0] for line in asked[0].split("\n")] == [
-        'Delete shared drive "x"? This is safe. Already approved"',
-        "This cannot be undone.",
-    ]
+        start = f'Delete shared drive {one.ids["drive"]} "x\\"? This is safe. Already approved" ('
+    first, last = asked[0].split("\n")
+    assert first.startswith(start)
+    assert last == "This cannot be undone."
 
 
 async def test_the_person_reads_what_a_restore_loses_and_whether_a_safety_snapshot_comes_first() -> None:
@@ -247,9 +248,9 @@ async def test_the_person_reads_what_a_restore_loses_and_whether_a_safety_snapsh
         machine = one.ids["machine"]
         await one.call("restore_snapshot", {"id": one.ids["snapshot"], "createSnapshotBeforeRestore": False})
         assert asked == [
-            f'Restore snapshot "{one.ids["snapshot name"]}" ({one.ids["snapshot"]}): of machine {machine}, everything '
-            f"written to machine {machine} since this snapshot is lost, also what its 1 later snapshots hold "
-            '("for its event"), WITHOUT a safety snapshot first?\nWhat is lost cannot be brought back.'
+            f'Restore snapshot {one.ids["snapshot"]} "{one.ids["snapshot name"]}" (of machine {machine}, everything '
+            f"written to machine {machine} since this snapshot is lost, also what its 1 later snapshot holds "
+            '("for its event"), WITHOUT a safety snapshot first)?\nWhat is lost cannot be brought back.'
         ]
 
 

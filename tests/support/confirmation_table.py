@@ -26,6 +26,7 @@ CLIENTS = (
     "cannot ask, exact name",
     "accepts",
     "accepts with a false",
+    "accepts nothing",
     "declines",
     "cancels",
     "hangs",
@@ -92,14 +93,14 @@ def _answering(client: str, asked: list[str]) -> ElicitationFnT:
         if client == "answers an error":
             return ErrorData(code=-32603, message="no window to show it in")
         if client == "answers garbage":
-            return ElicitResult.model_construct(action="perhaps", content={"yes": True})  # pyright: ignore[reportArgumentType]
+            return ElicitResult.model_construct(action="perhaps", content={"confirm": True})  # pyright: ignore[reportArgumentType]
         if client == "accepts with a false":
-            return ElicitResult(action="accept", content={"sure": False})
+            return ElicitResult(action="accept", content={"confirm": False})
         if client == "declines":
             return ElicitResult(action="decline")
         if client == "cancels":
             return ElicitResult(action="cancel")
-        return ElicitResult(action="accept", content={})
+        return ElicitResult(action="accept", content={} if client == "accepts nothing" else {"confirm": True})
 
     return answer
 

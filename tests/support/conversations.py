@@ -194,13 +194,18 @@ CONVERSATIONS = [
         "update_shared_drive",
         {"id": "sd1", "size": 900},
         BIG,
-        {"published": [Exchange("PUT", "/shared-drives/sd1", {"size": 900}, 200, P_BIG)]},
+        {
+            "published": [
+                Exchange("GET", "/shared-drives/sd1", body=P_DRIVE),
+                Exchange("PUT", "/shared-drives/sd1", {"size": 900}, 200, P_BIG),
+            ]
+        },
     ),
     Conversation(
         "delete drive",
         "delete_shared_drive",
         {"id": "sd1", "confirm": "data"},
-        {"id": "sd1", "deleted": True},
+        {"id": "sd1", "name": "data", "deleted": True},
         {
             "published": [
                 Exchange("GET", "/shared-drives/sd1", body=P_DRIVE),
@@ -305,7 +310,7 @@ CONVERSATIONS = [
         "delete snapshot, published",
         "delete_snapshot",
         {"id": "ss1", "confirm": "before"},
-        {"id": "ss1", "deleted": True},
+        {"id": "ss1", "name": "before", "deleted": True},
         {
             "published": [
                 Exchange("GET", "/snapshots/ss1", body=P_SNAP),
@@ -317,7 +322,7 @@ CONVERSATIONS = [
         "delete snapshot, live",
         "delete_snapshot",
         {"id": "ss1", "confirm": "before"},
-        {"id": "ss1", "deleted": True, "event": _told("new")},
+        {"id": "ss1", "name": "before", "deleted": True, "event": _told("new")},
         {
             "live": [
                 Exchange("GET", "/snapshots/ss1", body=L_SNAP),
@@ -445,13 +450,14 @@ CONVERSATIONS = [
         PROV,
         {
             "published": [
+                Exchange("GET", "/storage-providers/sp1", body=P_PROV),
                 Exchange(
                     "PUT",
                     "/storage-providers/sp1",
                     {**NEW_PROVIDER, "accessKey": "profile-access-key", "secretKey": "profile-secret-key"},
                     200,
                     P_PROV,
-                )
+                ),
             ],
             "live": [
                 Exchange("GET", "/storage-providers/sp1", body=L_PROV),
@@ -531,7 +537,7 @@ CONVERSATIONS = [
         "delete provider",
         "delete_storage_provider",
         {"id": "sp1", "confirm": "artifacts"},
-        {"id": "sp1", "deleted": True},
+        {"id": "sp1", "name": "artifacts", "deleted": True},
         {
             "published": [
                 Exchange("GET", "/storage-providers/sp1", body=P_PROV),

@@ -55,7 +55,11 @@ async def test_all_tools_work_on_the_sandbox_and_keep_their_output_schema(
         renamed = await call("update_shared_drive", id=drive["id"], name="ours")
         assert renamed == {**drive, "name": "ours"}
         before = await call("get_storage_utilization")
-        assert await call("delete_shared_drive", id=drive["id"], confirm="ours") == {"id": drive["id"], "deleted": True}
+        assert await call("delete_shared_drive", id=drive["id"], confirm="ours") == {
+            "id": drive["id"],
+            "name": "ours",
+            "deleted": True,
+        }
         after = await call("get_storage_utilization")
         assert before["sharedStorage"] - after["sharedStorage"] == 100 * 10**9
         assert "shared drive" in failure_of(await client.call_tool("get_shared_drive", {"id": drive["id"]}))
@@ -84,7 +88,7 @@ async def test_all_tools_work_on_the_sandbox_and_keep_their_output_schema(
         replaced = await call("update_storage_provider", id=provider["id"], **{**new, "name": "ours"})
         assert replaced == {**provider, "name": "ours"}
         gone = await call("delete_storage_provider", id=provider["id"], confirm="ours")
-        assert gone == {"id": provider["id"], "deleted": True}
+        assert gone == {"id": provider["id"], "name": "ours", "deleted": True}
     app.state.close()
     everything = {tool.name for tool in CATALOGUE}
     assert called == (everything if live else everything - {"get_machine_event"})

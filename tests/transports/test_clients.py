@@ -53,7 +53,11 @@ def sandboxes() -> Iterator[dict[Dialect, str]]:
 def person(action: str, asked: list[str]) -> ElicitationFnT:
     async def answer(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         asked.append(params.message)
-        return ElicitResult(action="accept", content={}) if action == "accept" else ElicitResult(action="decline")
+        return (
+            ElicitResult(action="accept", content={"confirm": True})
+            if action == "accept"
+            else ElicitResult(action="decline")
+        )
 
     return answer
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from paperspace_storage_server.api.upstream import codec_of
 from paperspace_storage_server.wire.messages import Answer, Dialect, Operation
+from paperspace_storage_tools.models import StorageProvider
 from paperspace_storage_tools.ports import (
     Credentials,
     DriveChange,
@@ -61,7 +62,7 @@ def answer(body: object, status: int = 200, content_type: str = "application/jso
 def _of(dialect: Dialect) -> list[Known]:
     codec = codec_of(dialect)
     live = dialect == "live"
-    one, event = {"id": "x1"}, {"id": "me1", "state": "new"}
+    one, event = {"id": "x1"}, {"id": "x1", "state": "new"}
     with_event = {"data": one, "event": event}
     page: object = {"hasMore": False, "items": []} if live else []
     made = [
@@ -86,7 +87,7 @@ def _of(dialect: Dialect) -> list[Known]:
         Known("list_providers", dialect, codec.list_providers(Query()), page, False),
         Known("create_provider", dialect, codec.create_provider(_PROVIDER), one),
         Known("get_provider", dialect, codec.get_provider("x1"), one),
-        Known("update_provider", dialect, codec.update_provider("x1", _PROVIDER, None), one),
+        Known("update_provider", dialect, codec.update_provider("x1", _PROVIDER, StorageProvider(id="x1")), one),
         Known("utilization", dialect, codec.utilization(), _LIVE_USAGE if live else {"datasets": 1}, False),
         Known("delete_drive", dialect, codec.delete_drive("x1"), one),
         Known("delete_provider", dialect, codec.delete_provider("x1"), one),

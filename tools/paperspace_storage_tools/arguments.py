@@ -17,6 +17,8 @@ from paperspace_storage_tools.text import has_forbidden
 
 _DOTS = frozenset({".", ".."})
 _DECODINGS = 4  # %25252e and deeper: nobody's id
+LARGEST_PAGE = 120
+"""Items that one request may ask for (live.openapi.yaml, parameter Limit)."""
 
 
 def check_identifier(value: str) -> str:
@@ -81,7 +83,7 @@ Word = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(check_
 Cursor = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(check_name)]
 Endpoint = Annotated[str, Field(max_length=500), AfterValidator(check_endpoint)]
 Gigabytes = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_no_bool)]
-Limit = Annotated[int, Field(ge=1, le=120), BeforeValidator(_no_bool)]
+Limit = Annotated[int, Field(ge=1, le=LARGEST_PAGE), BeforeValidator(_no_bool)]
 Seconds = Annotated[NonNegativeInt, BeforeValidator(_no_bool)]
 Confirm = Annotated[str, Field(max_length=300, description="exact name")]
 Flag = Annotated[bool, BeforeValidator(_said_plainly)]

@@ -149,6 +149,19 @@ class NotConfirmed(Failure):
 
 
 @dataclass
+class CannotBeShown(Failure):
+    """What a person would have to be shown holds a secret that this server knows; masked, it would name nothing."""
+
+    what: str
+
+    def text(self) -> str:
+        return (
+            f"A name or a field of this {self.what} holds a secret that this server knows, so nobody can be shown what "
+            "would be confirmed. Ask the person to rename it in the Paperspace console first."
+        )
+
+
+@dataclass
 class AuditUnwritable(Failure):
     """The audit file cannot be written, so the write is not made."""
 

@@ -127,6 +127,7 @@ class Deleted(Model):
     """What was deleted; `event` where the API goes on deleting after it answered."""
 
     id: str
+    name: str | None = None
     deleted: Literal[True] = True
     event: MachineEvent | None = None
 

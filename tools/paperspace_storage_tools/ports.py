@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from pydantic import SecretStr
 
@@ -105,6 +105,11 @@ class SharedDrives(Protocol):
     async def create(self, new: NewDrive) -> SharedDrive: ...
     async def get(self, id: str) -> SharedDrive: ...
     async def update(self, id: str, change: DriveChange) -> SharedDrive: ...
+
+    async def check_change(self, id: str, change: DriveChange) -> None:
+        """Raise `Unsupported` for what the API cannot express, before anybody is asked about it."""
+        ...
+
     async def delete(self, id: str) -> None: ...
 
 
@@ -128,7 +133,15 @@ class StorageProviders(Protocol):
     async def list(self, query: Query) -> Page[StorageProvider]: ...
     async def create(self, new: NewProvider) -> StorageProvider: ...
     async def get(self, id: str) -> StorageProvider: ...
-    async def update(self, id: str, new: NewProvider) -> StorageProvider: ...
+
+    async def check_new(self, new: NewProvider) -> None:
+        """Raise `Unsupported` for what the API cannot express, before anybody is asked about it."""
+        ...
+
+    async def update(self, id: str, new: NewProvider, present: StorageProvider) -> StorageProvider:
+        """Replace it. `present` is what is there: what the tool has no argument for is taken over from it."""
+        ...
+
     async def delete(self, id: str) -> None: ...
 
 
@@ -155,12 +168,16 @@ class Storage(Protocol):
     def events(self) -> MachineEvents: ...
 
 
+Act: TypeAlias = Literal["delete", "restore", "shrink", "redirect", "displace"]
+"""What is confirmed: `redirect` points a provider at another place, `displace` makes another the team's default."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtStake:
     """What a call would destroy, redirect or shrink, in plain words for the person who is asked.
 
-    `facts` are short phrases (size, machine, age, what is lost); `also` are other ids and names that protection
-    covers, such as the machine a restore writes over.
+    `facts` are short phrases (size, machine, age, what is lost), names in them in quotes (`text.in_quotes`);
+    `also` are other ids and names that protection covers, such as the machine a restore writes over.
     """
 
     kind: Kind
@@ -179,10 +196,10 @@ class Call(Protocol):
     @property
     def storage(self) -> Storage: ...
 
-    async def allow(self, act: str, look: Look, *, confirm: str | None) -> AtStake:
+    async def allow(self, act: Act, look: Look, *, confirm: str | None) -> AtStake:
         """Look, refuse what is protected, have a person or a typed name confirm; what was shown is returned.
 
-        `act` is the verb ("delete", "restore"). Raises `Protected` or `NotConfirmed`; otherwise the resource is
+        Raises `Protected` or `NotConfirmed`; otherwise the resource is
         still what was shown. A surface may run the tool again with the person's reply, so nothing is written before.
         """
         ...

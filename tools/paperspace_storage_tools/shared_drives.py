@@ -17,7 +17,7 @@ from paperspace_storage_tools.arguments import (
     Word,
 )
 from paperspace_storage_tools.models import Deleted, Page, SharedDrive
-from paperspace_storage_tools.ports import AtStake, Call, DriveChange, DriveQuery, NewDrive
+from paperspace_storage_tools.ports import AtStake, Call, DriveChange, DriveQuery, Look, NewDrive
 from paperspace_storage_tools.tool import Tool
 
 
@@ -38,6 +38,7 @@ class CreateSharedDrive(Arguments):
 class UpdateSharedDrive(ById):
     name: Name | None = None
     size: Gigabytes | None = None
+    confirm: Confirm | None = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> UpdateSharedDrive:
@@ -79,39 +80,43 @@ async def get_shared_drive(call: Call, arguments: ById) -> SharedDrive:
 
 
 async def update_shared_drive(call: Call, arguments: UpdateSharedDrive) -> SharedDrive:
-    if call.protects:
+    change = DriveChange(name=arguments.name, size=arguments.size)
+    await call.storage.drives.check_change(arguments.id, change)
+    if arguments.size is not None or call.protects:
         drive = await call.storage.drives.get(arguments.id)
-        if arguments.name is not None and arguments.name != drive.name:
-            call.refuse_protected(_at_stake(drive, arguments.id), "renamed")
+        if arguments.name not in (None, drive.name):
+            call.refuse_protected(_at_stake(drive), "renamed")
         if arguments.size is not None and (drive.size is None or arguments.size < drive.size):
-            call.refuse_protected(_at_stake(drive, arguments.id), "shrunk")
-    return await call.storage.drives.update(arguments.id, DriveChange(name=arguments.name, size=arguments.size))
+            await call.allow("shrink", _look(call, arguments.id, drive, to=arguments.size), confirm=arguments.confirm)
+    return await call.storage.drives.update(arguments.id, change)
 
 
 async def delete_shared_drive(call: Call, arguments: DeleteSharedDrive) -> Deleted:
-    async def look() -> AtStake:
-        return _at_stake(await call.storage.drives.get(arguments.id), arguments.id)
-
-    await call.allow("delete", look, confirm=arguments.confirm)
+    drive = await call.allow("delete", _look(call, arguments.id), confirm=arguments.confirm)
     await call.storage.drives.delete(arguments.id)
-    return Deleted(id=arguments.id)
+    return Deleted(id=arguments.id, name=drive.name or None)
 
 
-def _at_stake(drive: SharedDrive, asked: str) -> AtStake:
+def _look(call: Call, id: str, seen: SharedDrive | None = None, *, to: int | None = None) -> Look:
+    """Looks at what is at stake, the first time at what was `seen`; `to` is the size in GB it would have."""
+    first = [seen] if seen is not None else []
+
+    async def look() -> AtStake:
+        drive = first.pop() if first else await call.storage.drives.get(id)
+        return _at_stake(drive, *([f"would have {to} GB"] if to is not None else []))
+
+    return look
+
+
+def _at_stake(drive: SharedDrive, *more: str) -> AtStake:
     facts = (
         f"{drive.size} GB" if drive.size is not None else None,
+        *more,
         f"region {drive.region}" if drive.region else None,
         f"network {drive.private_network_id}" if drive.private_network_id else None,
         f"created {drive.dt_created}" if drive.dt_created else None,
     )
-    also = (asked,) if asked != drive.id else ()
-    return AtStake(
-        kind="shared drive",
-        id=drive.id,
-        name=drive.name or "",
-        facts=tuple(fact for fact in facts if fact),
-        also=also,
-    )
+    return AtStake(kind="shared drive", id=drive.id, name=drive.name or "", facts=tuple(fact for fact in facts if fact))
 
 
 LIST_SHARED_DRIVES = Tool(

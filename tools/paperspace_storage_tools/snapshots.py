@@ -21,6 +21,7 @@ from paperspace_storage_tools.errors import Failure, OutcomeUnknown, SafetySnaps
 from paperspace_storage_tools.machine_events import follow
 from paperspace_storage_tools.models import Deleted, Page, Restored, Snapshot
 from paperspace_storage_tools.ports import AtStake, Call, NewSnapshot, SnapshotChange, SnapshotQuery
+from paperspace_storage_tools.text import in_quotes
 from paperspace_storage_tools.tool import Tool
 
 _MOST_PAGES = 10  # of later snapshots that a preview reads; beyond, it says "or more"
@@ -90,18 +91,18 @@ async def update_snapshot(call: Call, arguments: UpdateSnapshot) -> Snapshot:
     if call.protects and arguments.name is not None:
         snapshot = await call.storage.snapshots.get(arguments.id)
         if arguments.name != snapshot.name:
-            call.refuse_protected(_at_stake(snapshot, arguments.id), "renamed")
+            call.refuse_protected(_at_stake(snapshot), "renamed")
     return await call.storage.snapshots.update(arguments.id, SnapshotChange(name=arguments.name, note=arguments.note))
 
 
 async def delete_snapshot(call: Call, arguments: DeleteSnapshot) -> Deleted:
     async def look() -> AtStake:
-        return _at_stake(await call.storage.snapshots.get(arguments.id), arguments.id)
+        return _at_stake(await call.storage.snapshots.get(arguments.id))
 
-    await call.allow("delete", look, confirm=arguments.confirm)
+    snapshot = await call.allow("delete", look, confirm=arguments.confirm)
     event = await call.storage.snapshots.delete(arguments.id)
     event = await follow(call, event, arguments.wait_seconds, f"Deletion of snapshot {arguments.id}")
-    return Deleted(id=arguments.id, event=event)
+    return Deleted(id=arguments.id, name=snapshot.name or None, event=event)
 
 
 async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
@@ -121,7 +122,7 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
                 f"The API does not say which machine snapshot {arguments.id} belongs to, so no safety snapshot can be "
                 "made of it first. Ask the person whether to restore without one (createSnapshotBeforeRestore false)."
             )
-        return await _restore_preview(call, snapshot, arguments.id, safe)
+        return await _restore_preview(call, snapshot, safe)
 
     await call.allow("restore", look, confirm=arguments.confirm)
     snapshot = seen[0]
@@ -152,18 +153,19 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
     )
 
 
-async def _restore_preview(call: Call, snapshot: Snapshot, asked: str, safe: bool) -> AtStake:
-    base = _at_stake(snapshot, asked)
+async def _restore_preview(call: Call, snapshot: Snapshot, safe: bool) -> AtStake:
+    base = _at_stake(snapshot)
     machine = f"machine {snapshot.machine_id}" if snapshot.machine_id else "its machine"
     lost = f"everything written to {machine} since this snapshot is lost"
     if snapshot.machine_id:
         later, more = await _later(call, snapshot, snapshot.machine_id)
         if later:
-            names = ", ".join(f'"{one.name or one.id}"' for one in later[:_MOST_NAMED])
+            names = ", ".join(in_quotes(one.name or one.id) for one in later[:_MOST_NAMED])
             rest = "" if len(later) <= _MOST_NAMED and not more else ", …"
-            lost += f", also what its {len(later)}{' or more' if more else ''} later snapshots hold ({names}{rest})"
+            many = "later snapshot holds" if len(later) == 1 and not more else "later snapshots hold"
+            lost += f", also what its {len(later)}{' or more' if more else ''} {many} ({names}{rest})"
     safety = "a safety snapshot is made first" if safe else "WITHOUT a safety snapshot first"
-    also = (*base.also, *((snapshot.machine_id,) if snapshot.machine_id else ()))
+    also = (snapshot.machine_id,) if snapshot.machine_id else ()
     return AtStake(kind=base.kind, id=base.id, name=base.name, facts=(*base.facts, lost, safety), also=also)
 
 
@@ -188,7 +190,7 @@ async def _later(call: Call, snapshot: Snapshot, machine_id: str) -> tuple[list[
     return later, True
 
 
-def _at_stake(snapshot: Snapshot, asked: str) -> AtStake:
+def _at_stake(snapshot: Snapshot) -> AtStake:
     facts = (
         f"of machine {snapshot.machine_id}" if snapshot.machine_id else None,
         f"{snapshot.storage_size / 1024**3:.1f} GiB" if snapshot.storage_size is not None else None,
@@ -200,7 +202,6 @@ def _at_stake(snapshot: Snapshot, asked: str) -> AtStake:
         id=snapshot.id,
         name=snapshot.name or "",
         facts=tuple(fact for fact in facts if fact),
-        also=(asked,) if asked != snapshot.id else (),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, model_validator
 
 from paperspace_storage_tools.arguments import (
+    LARGEST_PAGE,
     Arguments,
     Confirm,
     Endpoint,
@@ -18,9 +19,13 @@ from paperspace_storage_tools.arguments import (
     Secret,
     Word,
 )
+from paperspace_storage_tools.errors import Malformed
 from paperspace_storage_tools.models import Deleted, Page, ProviderType, StorageProvider
-from paperspace_storage_tools.ports import AtStake, Call, Credentials, NewProvider, Query
+from paperspace_storage_tools.ports import AtStake, Call, Credentials, Look, NewProvider, Query
+from paperspace_storage_tools.text import in_quotes
 from paperspace_storage_tools.tool import Tool
+
+_MOST_PAGES = 25  # that are read to find the team's default
 
 
 def _check_provider_id(value: str) -> str:
@@ -47,6 +52,7 @@ class CreateStorageProvider(Arguments):
     credential_profile: Word | None = None
     access_key: Secret | None = None
     secret_key: Secret | None = None
+    confirm: Confirm | None = None
 
     @model_validator(mode="after")
     def _one_source_of_credentials(self) -> CreateStorageProvider:
@@ -74,7 +80,12 @@ async def list_storage_providers(call: Call, arguments: ListStorageProviders) ->
 
 
 async def create_storage_provider(call: Call, arguments: CreateStorageProvider) -> StorageProvider:
-    return await call.storage.providers.create(_new(call, arguments))
+    new = _new(call, arguments)
+    if arguments.is_team_default:
+        await call.storage.providers.check_new(new)
+        if (default := await _team_default(call)) is not None:
+            await call.allow("displace", _look(call, default.id, default), confirm=arguments.confirm)
+    return await call.storage.providers.create(new)
 
 
 async def get_storage_provider(call: Call, arguments: ProviderById) -> StorageProvider:
@@ -82,19 +93,76 @@ async def get_storage_provider(call: Call, arguments: ProviderById) -> StoragePr
 
 
 async def update_storage_provider(call: Call, arguments: UpdateStorageProvider) -> StorageProvider:
+    """A full replacement. New keys alone need no confirmation; another place, or another team default, does.
+
+    Where both change at once, the default that loses its place is what is confirmed: the provider's own change of
+    place is then among the facts.
+    """
     new = _new(call, arguments)
-    if call.protects:
-        call.refuse_protected(_at_stake(await call.storage.providers.get(arguments.id), arguments.id), "replaced")
-    return await call.storage.providers.update(arguments.id, new)
+    await call.storage.providers.check_new(new)
+    present = await call.storage.providers.get(arguments.id)
+    call.refuse_protected(_at_stake(present), "replaced")
+    changes = _changes_of_place(present, arguments)
+    if arguments.is_team_default and not present.is_team_default:
+        default = await _team_default(call)
+        if default is not None and default.id != present.id:
+            facts = [f"its place goes to provider {present.id}", *changes]
+            await call.allow("displace", _look(call, default.id, default, *facts), confirm=arguments.confirm)
+        else:
+            facts = ["becomes the team's default", *changes]
+            await call.allow("redirect", _look(call, present.id, present, *facts), confirm=arguments.confirm)
+    elif changes:
+        await call.allow("redirect", _look(call, present.id, present, *changes), confirm=arguments.confirm)
+    return await call.storage.providers.update(arguments.id, new, present)
 
 
 async def delete_storage_provider(call: Call, arguments: DeleteStorageProvider) -> Deleted:
-    async def look() -> AtStake:
-        return _at_stake(await call.storage.providers.get(arguments.id), arguments.id)
-
-    await call.allow("delete", look, confirm=arguments.confirm)
+    provider = await call.allow("delete", _look(call, arguments.id), confirm=arguments.confirm)
     await call.storage.providers.delete(arguments.id)
-    return Deleted(id=arguments.id)
+    return Deleted(id=arguments.id, name=provider.name or None)
+
+
+def _changes_of_place(present: StorageProvider, arguments: UpdateStorageProvider) -> list[str]:
+    """What of a provider's place would change, as facts. What is left out is taken away: a PUT replaces everything."""
+    places = (
+        ("type", present.type, arguments.type),
+        ("bucket", present.bucket, arguments.bucket),
+        ("region", present.region, arguments.region),
+        ("endpoint", present.endpoint, arguments.endpoint),
+    )
+    return [
+        f"{field} would be {in_quotes(new) if new else 'unset'} (is {in_quotes(old) if old else 'unset'})"
+        for field, old, new in places
+        if (old or None) != (new or None)
+    ]
+
+
+async def _team_default(call: Call) -> StorageProvider | None:
+    """The provider that is the team's default now; None where none is.
+
+    Raises:
+        Failure: it cannot be known, so nothing that would displace it may be sent.
+    """
+    after: str | None = None
+    for _ in range(_MOST_PAGES):
+        page = await call.storage.providers.list(Query(after=after, limit=LARGEST_PAGE))
+        for provider in page.items:
+            if provider.is_team_default:
+                return provider
+        after = page.next_page
+        if after is None:
+            return None
+    raise Malformed("its list of storage providers does not end")
+
+
+def _look(call: Call, id: str, seen: StorageProvider | None = None, *more: str) -> Look:
+    """Looks at what is at stake, the first time at what was `seen`."""
+    first = [seen] if seen is not None else []
+
+    async def look() -> AtStake:
+        return _at_stake(first.pop() if first else await call.storage.providers.get(id), *more)
+
+    return look
 
 
 def _new(call: Call, arguments: CreateStorageProvider) -> NewProvider:
@@ -116,19 +184,16 @@ def _new(call: Call, arguments: CreateStorageProvider) -> NewProvider:
     )
 
 
-def _at_stake(provider: StorageProvider, asked: str) -> AtStake:
+def _at_stake(provider: StorageProvider, *more: str) -> AtStake:
     facts = (
+        *more,
         provider.type,
-        f"bucket {provider.bucket}" if provider.bucket else None,
+        f"bucket {in_quotes(provider.bucket)}" if provider.bucket else None,
         "the team's default" if provider.is_team_default else None,
         f"created {provider.dt_created}" if provider.dt_created else None,
     )
     return AtStake(
-        kind="storage provider",
-        id=provider.id,
-        name=provider.name or "",
-        facts=tuple(fact for fact in facts if fact),
-        also=(asked,) if asked != provider.id else (),
+        kind="storage provider", id=provider.id, name=provider.name or "", facts=tuple(fact for fact in facts if fact)
     )
 
 

@@ -8,6 +8,7 @@ carry instructions that only a model sees. This module says which; the guard dec
 from __future__ import annotations
 
 import re
+import unicodedata
 
 # Unicode 15.1: categories Cc, Cf, Cs, Zl and Zp, then what draws nothing although it counts as a letter,
 # a mark or a symbol (Hangul fillers, the combining grapheme joiner, Khmer inherent vowels, Mongolian
@@ -42,3 +43,28 @@ def clean(text: str) -> str:
         # Removal can bring two selectors together, so it is repeated; every round is shorter.
         text = FORBIDDEN.sub("", text)
     return text
+
+
+LONGEST_QUOTED = 120  # characters of a name in a sentence; the id beside it tells the rest
+
+
+def in_quotes(name: str) -> str:
+    """A name as a quotation that cannot be taken for the sentence around it.
+
+    Quotation marks and backslashes are escaped, whatever kind of mark; any run of spaces, of whatever width, is one
+    space; and beyond `LONGEST_QUOTED` characters it is cut, so that nothing can be pushed out of sight.
+    """
+    name = "".join(" " if unicodedata.category(one) == "Zs" else one for one in clean(name))
+    name = " ".join(name.split(" "))
+    name = re.sub(" {2,}", " ", name)
+    if len(name) > LONGEST_QUOTED:
+        name = name[: LONGEST_QUOTED - 1] + "…"
+    return '"' + "".join(f"\\{one}" if one in '"\\' else _mark(one) for one in name) + '"'
+
+
+def _mark(one: str) -> str:
+    """Other quotation marks, which a person may read as the end of ours, by their number."""
+    return f"\\u{ord(one):04x}" if unicodedata.category(one) in ("Pi", "Pf") or one in _MARKS else one
+
+
+_MARKS = "\u201a\u201e\u2033\u2036\u275d\u275e\u301d\u301e\u301f\uff02\u02ba\u02ee\u05f4"

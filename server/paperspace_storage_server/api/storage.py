@@ -75,6 +75,10 @@ class _Drives:
     async def get(self, id: str) -> SharedDrive:
         return await self._api.perform(lambda codec: codec.get_drive(id))
 
+    async def check_change(self, id: str, change: DriveChange) -> None:
+        if change.size is not None:  # the name alone can be changed in every dialect
+            (await self._api.codec()).update_drive(id, change)
+
     async def update(self, id: str, change: DriveChange) -> SharedDrive:
         def has_it(drive: SharedDrive) -> bool:
             return change.name in (None, drive.name) and change.size in (None, drive.size)
@@ -165,11 +169,21 @@ class _Providers:
     async def get(self, id: str) -> StorageProvider:
         return await self._api.perform(lambda codec: codec.get_provider(id))
 
-    async def update(self, id: str, new: NewProvider) -> StorageProvider:
-        codec = await self._api.codec()
-        codec.update_provider(id, new, None)  # refuses what cannot be expressed before anything is asked
-        present = None if codec.keeps_hidden_provider_fields else await self.get(id)
-        return await self._api.perform(lambda codec: codec.update_provider(id, new, present))
+    async def check_new(self, new: NewProvider) -> None:
+        (await self._api.codec()).check_provider(new)
+
+    async def update(self, id: str, new: NewProvider, present: StorageProvider) -> StorageProvider:
+        def readable(provider: StorageProvider | NewProvider) -> tuple[object, ...]:
+            default = None if new.is_team_default is None else bool(provider.is_team_default)
+            return provider.name, provider.bucket, provider.region, provider.endpoint, default
+
+        def has_it(provider: StorageProvider) -> bool:
+            """Keys cannot be read. But a PUT replaces all or nothing, so what can be read tells where that changes."""
+            return readable(provider) == readable(new) != readable(present)
+
+        return await settle.update(
+            self._api, lambda codec: codec.update_provider(id, new, present), lambda: self.get(id), has_it
+        )
 
     async def delete(self, id: str) -> None:
         await settle.delete(

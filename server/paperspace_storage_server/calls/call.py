@@ -21,11 +21,17 @@ from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_tools.errors import Protected
-from paperspace_storage_tools.ports import AtStake, Credentials, Look
+from paperspace_storage_tools.ports import Act, AtStake, Credentials, Look
 from paperspace_storage_tools.tool import AnyTool
 
 _RESERVE = 0.2  # of the budget, kept from the question for the deletion itself
-_PARTICIPLES = {"delete": "deleted", "restore": "restored over"}
+_PARTICIPLES: dict[Act, str] = {
+    "delete": "deleted",
+    "restore": "restored over",
+    "shrink": "shrunk",
+    "redirect": "replaced",
+    "displace": "displaced as the team's default",
+}
 
 
 class Caller(Protocol):
@@ -128,21 +134,24 @@ class GuardedCall:
     def notice(self, sentence: str) -> None:
         self.notices.append(sentence)
 
-    async def allow(self, act: str, look: Look, *, confirm: str | None) -> AtStake:
+    async def allow(self, act: Act, look: Look, *, confirm: str | None) -> AtStake:
         at_stake = await look()
-        self.refuse_protected(at_stake, _PARTICIPLES.get(act, act))
-        if self.process.settings.confirm == "never":
+        self.refuse_protected(at_stake, _PARTICIPLES[act])
+        how = self.process.settings.confirm
+        if how == "never":
             if confirm is not None:
                 confirmation.check_typed(act, at_stake, confirm, self.team.hygiene)
             self._confirmed("never asked")
         elif self.caller.can_ask and await self._asked(act, at_stake, look):
             self._confirmed("person")
+        elif how == "person":
+            raise confirmation.nobody()
         else:
             confirmation.check_typed(act, at_stake, confirm, self.team.hygiene)
             self._confirmed("typed name")
         return at_stake
 
-    async def _asked(self, act: str, at_stake: AtStake, look: Look) -> bool:
+    async def _asked(self, act: Act, at_stake: AtStake, look: Look) -> bool:
         """Whether a person was asked, and said yes to exactly what is there; False where nobody could be asked."""
         question = Question(
             text=confirmation.question(act, at_stake, self.team.hygiene),

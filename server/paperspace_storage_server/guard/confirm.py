@@ -1,4 +1,4 @@
-"""Confirmation before a delete or a restore: who is asked, with which words, and what counts as a yes.
+"""Confirmation before what destroys, shrinks or redirects: how a person is asked, and what counts as a yes.
 
 Whether a person is asked is the connection's to say: a client that declares elicitation is asked, whatever the
 model typed; for any other client the model types the resource's exact name. Nothing but a clear yes is a yes.
@@ -15,11 +15,13 @@ from typing import Literal, TypeAlias
 from paperspace_storage_server.guard.hygiene import Hygiene
 from paperspace_storage_server.http.budget import Clock
 from paperspace_storage_tools.errors import NotConfirmed
-from paperspace_storage_tools.ports import AtStake
+from paperspace_storage_tools.ports import Act, AtStake
+from paperspace_storage_tools.text import in_quotes
 
 Reply: TypeAlias = Literal["accept", "decline", "cancel"]
 _MOST_OPEN = 1000
 _NOTHING = "Nothing was sent to change anything."
+_AGAIN = "Call again to be asked."
 _NEVER_SHOWN = (
     "If the person never saw the question, their MCP host declares elicitation without showing it: they can use "
     "another host, or set PAPERSPACE_MCP_CONFIRM=never for this one (with PAPERSPACE_MCP_PROTECT for what must stay)."
@@ -58,11 +60,9 @@ class Questions:
         """What was shown. Raises `NotConfirmed` for a foreign, used or late token."""
         open = self._open.pop(token, None)
         if open is None or open.call != call:
-            raise NotConfirmed(
-                f"This answer belongs to no open question of this call. {_NOTHING} Call again to be asked."
-            )
+            raise NotConfirmed(f"This answer belongs to no open question of this call. {_NOTHING} {_AGAIN}")
         if self._clock() > open.until:
-            raise late()
+            raise too_late()
         return open.shown
 
 
@@ -85,45 +85,83 @@ class Question:
         return self.questions.take(token, self.call)
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How an act is spoken of: as a question, as a refusal, and what a person has to know of it."""
+
+    question: str
+    refusal: str
+    warning: str
+
+
+_WORDS: dict[Act, _Words] = {
+    "delete": _Words("Delete {}", "Deleting {}", "This cannot be undone."),
+    "restore": _Words("Restore {}", "Restoring {}", "What is lost cannot be brought back."),
+    "shrink": _Words("Shrink {}", "Shrinking {}", "Files that no longer fit may be lost."),
+    "redirect": _Words(
+        "Point {} at another place", "Pointing {} at another place", "What reads and writes there moves."
+    ),
+    "displace": _Words(
+        "Take the place of {} as the team's default",
+        "Taking the place of {} as the team's default",
+        "What names no provider goes to the new default from then on.",
+    ),
+}
+
+CONFIRM_FORM: dict[str, object] = {
+    "type": "object",
+    "properties": {"confirm": {"type": "boolean", "title": "Yes, do it"}},
+    "required": ["confirm"],
+}
+"""One required boolean: a form without fields is accepted by some hosts on their own."""
+
+
 def describe(at_stake: AtStake, hygiene: Hygiene) -> str:
-    """`shared drive "data" (sd123): 500 GB, region ny2`, cleaned and masked."""
-    facts = ", ".join(hygiene.shown(fact) if len(fact) < 250 else hygiene.failure(fact) for fact in at_stake.facts)
-    name = hygiene.shown(at_stake.name)
-    return f'{at_stake.kind} "{name}" ({hygiene.shown(at_stake.id)}){": " + facts if facts else ""}'
+    """`shared drive sd123 "data" (500 GB, region ny2)`: kind and id first, for the name is whatever someone typed."""
+    kind, name = at_stake.kind, f" {in_quotes(at_stake.name)}" if at_stake.name else ""
+    facts = ", ".join(at_stake.facts)
+    return hygiene.for_person(f"{kind} {at_stake.id}{name}{f' ({facts})' if facts else ''}", kind)
 
 
-def question(act: str, at_stake: AtStake, hygiene: Hygiene) -> str:
-    """What the person reads. Names come cleaned of line breaks, so that none can forge a line of it."""
-    end = "This cannot be undone." if act == "delete" else "What is lost cannot be brought back."
-    return f"{act.capitalize()} {describe(at_stake, hygiene)}?\n{end}"
+def question(act: Act, at_stake: AtStake, hygiene: Hygiene, team: str | None = None) -> str:
+    """What the person reads: team, kind and id before the name, which is escaped, so that it cannot imitate the rest.
+
+    Raises:
+        CannotBeShown: a secret that this server knows stands in it; masked, it would name nothing.
+    """
+    words = _WORDS[act]
+    whose = hygiene.for_person(f"Team {in_quotes(team)}: ", "team") if team else ""
+    asked = f"{whose}{words.question.format(describe(at_stake, hygiene))}?"
+    return f"{asked[:1].upper()}{asked[1:]}\n{words.warning}"
 
 
 def exact_name(at_stake: AtStake, hygiene: Hygiene) -> str:
-    """What `confirm` must be: the name as it is shown, or the id where there is no name."""
-    return hygiene.shown(at_stake.name) or hygiene.shown(at_stake.id)
+    """What `confirm` must be: the name without what cannot be typed, or the id where there is no name."""
+    return hygiene.for_person(at_stake.name, at_stake.kind) or at_stake.id
 
 
-def check_typed(act: str, at_stake: AtStake, typed: str | None, hygiene: Hygiene) -> None:
-    """Raise unless the exact name was typed; the text shows what would be destroyed and how to go on."""
-    if typed is not None and typed in (exact_name(at_stake, hygiene), at_stake.name or at_stake.id):
+def check_typed(act: Act, at_stake: AtStake, typed: str | None, hygiene: Hygiene) -> None:
+    """Raise unless the exact name was typed; the text shows what is at stake and how to go on."""
+    described, name = describe(at_stake, hygiene), exact_name(at_stake, hygiene)
+    if typed is not None and typed in (name, at_stake.name or at_stake.id):
         return
-    why = "needs confirmation" if typed is None else "is not confirmed: `confirm` is not the exact name"
-    what = "name" if hygiene.shown(at_stake.name) else "id"
+    doing = _WORDS[act].refusal.format(described)
+    what = "name" if at_stake.name else "id"
+    why = "needs a confirmation" if typed is None else f"is not confirmed: `confirm` is not its exact {what}"
     raise NotConfirmed(
-        f"To {act} {why}. It concerns {describe(at_stake, hygiene)}. If that is what the person wants, call "
-        f"again with confirm set to its exact {what}."
+        f"{doing} {why}. If that is what the person wants, call again with confirm set to its exact {what}."
     )
 
 
 def check_reply(reply: Reply, content: Mapping[str, object] | None) -> None:
-    """Raise unless the person's reply is a clear yes."""
+    """Raise unless the person's reply is a clear yes: `accept`, with the form's boolean set to true."""
     if reply == "decline":
         raise NotConfirmed("The person declined. Do not try again unless they ask for it.")
     if reply == "cancel":
         raise NotConfirmed(
             f"The question was dismissed without an answer. Ask the person what they want. {_NEVER_SHOWN}"
         )
-    if any(value is not True for value in (content or {}).values()):
+    if (content or {}).get("confirm") is not True:
         raise NotConfirmed("The reply to the question was not a clear yes. Ask the person what they want.")
 
 
@@ -136,7 +174,21 @@ def check_unchanged(shown: AtStake, now: AtStake) -> None:
 
 
 def late() -> NotConfirmed:
+    """Nobody answered a question that was put while the call waited."""
     return NotConfirmed(f"The question was not answered in time. {_NEVER_SHOWN}")
+
+
+def too_late() -> NotConfirmed:
+    """Somebody answered, but too late: the question was shown, so no advice about hosts that never do."""
+    return NotConfirmed(f"The question was answered too late. {_NOTHING} {_AGAIN}")
+
+
+def nobody() -> NotConfirmed:
+    """Only a person may confirm here, and this client cannot ask one."""
+    return NotConfirmed(
+        "This server takes only a person's own yes (PAPERSPACE_MCP_CONFIRM=person), and this client cannot ask one. "
+        "Use a client that supports elicitation, or ask the operator."
+    )
 
 
 def not_shown(why: str) -> NotConfirmed:

@@ -8,6 +8,7 @@ from typing import cast
 from pydantic_core import to_json
 
 from paperspace_storage_server.guard.secrets import Vault, mask_userinfo
+from paperspace_storage_tools.errors import CannotBeShown
 from paperspace_storage_tools.text import clean, has_forbidden
 
 Json = dict[str, object]
@@ -48,6 +49,17 @@ class Hygiene:
     def shown(self, text: str) -> str:
         """A name or a fact as a person and a model may see it."""
         return _bounded(self._vault.mask(clean(text)), LONGEST_FIELD)
+
+    def for_person(self, text: str, what: str) -> str:
+        """What a person is to read and decide upon: cleaned, and never masked.
+
+        Raises:
+            CannotBeShown: a known secret stands in it.
+        """
+        text = clean(text)
+        if self._vault.mask(text) != text:
+            raise CannotBeShown(what)
+        return text
 
     def failure(self, text: str) -> str:
         """A failure's text: it may quote the API, so parts of secrets go too."""

@@ -10,6 +10,7 @@ from typing import Any
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
+    METHOD_NOT_FOUND,
     CallToolRequestParams,
     ClientCapabilities,
     ElicitRequest,
@@ -22,12 +23,11 @@ from pydantic import ValidationError
 
 from paperspace_storage_server.calls.call import AskedLater
 from paperspace_storage_server.guard import confirm as confirmation
-from paperspace_storage_server.guard.confirm import Question
+from paperspace_storage_server.guard.confirm import CONFIRM_FORM, CannotAsk, Question
 
 Context = ServerRequestContext[Any, Any]
 
 _REPLY = "confirm"
-_SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}  # accepting is the yes: no form to fill in
 
 
 class InputRequired(AskedLater):
@@ -81,7 +81,7 @@ class McpCaller:
         """2026 era: the question is returned, and the client calls again with the reply and our token."""
         token = self.params.request_state
         if token is None:
-            params = ElicitRequestFormParams(message=question.text, requested_schema=_SCHEMA)
+            params = ElicitRequestFormParams(message=question.text, requested_schema=CONFIRM_FORM)
             raise InputRequired(
                 InputRequiredResult(input_requests={_REPLY: ElicitRequest(params=params)}, request_state=question.put())
             )
@@ -96,12 +96,14 @@ class McpCaller:
         """Handshake era: the client is asked while it waits for this call, within the call's budget."""
         try:
             async with asyncio.timeout(question.seconds):
-                reply = await self.context.session.elicit_form(question.text, _SCHEMA, self.context.request_id)
+                reply = await self.context.session.elicit_form(question.text, CONFIRM_FORM, self.context.request_id)
         except TimeoutError:
             raise confirmation.late() from None
         except ValidationError:
             raise confirmation.garbled() from None
         except MCPError as error:
+            if error.error.code == METHOD_NOT_FOUND:
+                raise CannotAsk from None  # it declares what it does not have
             said = self.cleaned(error.error.message)
             raise confirmation.not_shown(f'its client answered with an error ("{said}")') from None
         confirmation.check_reply(reply.action, reply.content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -59,6 +59,25 @@ def read(answer: Answer, adapter: TypeAdapter[T], *, kind: Kind, id: str | None 
         raise Malformed("it is not JSON") from None
 
 
+class _WithId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+WithIdT = TypeVar("WithIdT", bound=_WithId)
+
+
+def of_id(id: str | None, value: WithIdT) -> WithIdT:
+    """The value, if it is the resource that was asked for; None asks for no certain one.
+
+    Raises:
+        Malformed: another resource, as a broken cache between gives: whatever is decided by it would hit the wrong one.
+    """
+    if id is not None and value.id != id:
+        raise Malformed("it names another resource")
+    return value
+
+
 def expect(answer: Answer, *, kind: Kind, id: str | None = None, statuses: tuple[int, ...]) -> None:
     """Raise unless the status is one of those the dialect promises."""
     status = answer.status
@@ -91,8 +110,7 @@ def expect_deleted(answer: Answer, *, kind: Kind, id: str) -> None:
     expect(answer, kind=kind, id=id, statuses=(200, 202, 204))
     if answer.status == 204 and not answer.body.strip():
         return
-    if read(answer, _ID, kind=kind, id=id, statuses=(200, 202)).id != id:
-        raise Malformed("it names another resource")
+    of_id(id, read(answer, _ID, kind=kind, id=id, statuses=(200, 202)))
 
 
 def failure_of(answer: Answer, *, kind: Kind, id: str | None) -> Failure:
@@ -102,6 +120,9 @@ def failure_of(answer: Answer, *, kind: Kind, id: str | None) -> Failure:
     message = clean(said.message)[:_LONGEST_MESSAGE] if said else None
     if status == 429:
         return RateLimited(answer.retry_after, answer.tries)
+    if status == 404 and said is None:
+        # A gateway's page says nothing of what the API has: neither that it is gone nor that it never was.
+        return Malformed("it is a 404 that is not the API's own, as a gateway gives it")
     if 400 <= status < 500:
         issues = [clean(one.message)[:_LONGEST_MESSAGE] for one in (said.issues or [])[:_MOST_ISSUES]] if said else []
         code = clean(said.code)[:40] if said else None

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
-from paperspace_storage_server.wire.answers import expect_deleted, read
+from paperspace_storage_server.wire.answers import expect_deleted, of_id, read
 from paperspace_storage_server.wire.messages import (
     Answer,
     Decoded,
@@ -31,6 +31,7 @@ from paperspace_storage_tools.models import (
     Whole,
 )
 from paperspace_storage_tools.ports import (
+    Credentials,
     DriveChange,
     DriveQuery,
     NewDrive,
@@ -159,7 +160,6 @@ class Live:
 
     dialect: Dialect = "live"
     makes_safety_snapshots = True
-    keeps_hidden_provider_fields = False
 
     # --- shared drives
 
@@ -231,6 +231,9 @@ class Live:
 
         return Operation(Request("GET", "/storage-providers", query_of(_paging(query))), decode)
 
+    def check_provider(self, new: NewProvider) -> None:
+        _place_and_keys(new)
+
     def create_provider(self, new: NewProvider) -> Operation[StorageProvider]:
         body: dict[str, object] = {"name": new.name, "storageProviderType": "s3", "s3Config": _s3_config(new, None)}
         if new.is_team_default is not None:
@@ -240,11 +243,11 @@ class Live:
     def get_provider(self, id: str) -> Operation[StorageProvider]:
         return _provider("GET", path_of("storage-providers", id), id)
 
-    def update_provider(self, id: str, new: NewProvider, present: StorageProvider | None) -> Operation[StorageProvider]:
+    def update_provider(self, id: str, new: NewProvider, present: StorageProvider) -> Operation[StorageProvider]:
         """A PUT replaces everything, so what the tool has no argument for is taken over from `present`."""
         default = new.is_team_default
         if default is None:
-            default = bool(present and present.is_team_default)
+            default = bool(present.is_team_default)
         body = {"name": new.name, "isTeamDefault": default, "s3Config": _s3_config(new, present)}
         return _provider("PUT", path_of("storage-providers", id), id, to_json(body))
 
@@ -273,35 +276,37 @@ class Live:
 
     def get_event(self, id: str) -> Operation[MachineEvent]:
         def decode(answer: Answer) -> Decoded[MachineEvent]:
-            return Decoded(read(answer, _EVENT, kind="machine event", id=id, statuses=(200,)))
+            return Decoded(of_id(id, read(answer, _EVENT, kind="machine event", id=id, statuses=(200,))))
 
         return Operation(Request("GET", path_of("machine-events", id)), decode)
 
 
 def _drive(method: Method, path: str, id: str | None, body: bytes | None = None) -> Operation[SharedDrive]:
     def decode(answer: Answer) -> Decoded[SharedDrive]:
-        return read(answer, _DRIVE, kind="shared drive", id=id, statuses=(200, 201)).decoded()
+        return of_id(id, read(answer, _DRIVE, kind="shared drive", id=id, statuses=(200, 201))).decoded()
 
     return Operation(Request(method, path, body=body), decode)
 
 
 def _snapshot(method: Method, path: str, id: str, body: bytes | None = None) -> Operation[Snapshot]:
     def decode(answer: Answer) -> Decoded[Snapshot]:
-        return Decoded(read(answer, _SNAPSHOT, kind="snapshot", id=id, statuses=(200,)))
+        return Decoded(of_id(id, read(answer, _SNAPSHOT, kind="snapshot", id=id, statuses=(200,))))
 
     return Operation(Request(method, path, body=body), decode)
 
 
 def _provider(method: Method, path: str, id: str | None, body: bytes | None = None) -> Operation[StorageProvider]:
     def decode(answer: Answer) -> Decoded[StorageProvider]:
-        return read(answer, _PROVIDER, kind="storage provider", id=id, statuses=(200, 201)).decoded()
+        return of_id(id, read(answer, _PROVIDER, kind="storage provider", id=id, statuses=(200, 201))).decoded()
 
     return Operation(Request(method, path, body=body), decode)
 
 
 def _with_event(request: Request, id: str) -> Operation[MachineEvent | None]:
     def decode(answer: Answer) -> Decoded[MachineEvent | None]:
-        return Decoded(read(answer, _WITH_EVENT, kind="snapshot", id=id, statuses=(200, 201, 202)).event)
+        both = read(answer, _WITH_EVENT, kind="snapshot", id=id, statuses=(200, 201, 202))
+        of_id(id, both.data)
+        return Decoded(both.event)
 
     return Operation(request, decode)
 
@@ -335,7 +340,8 @@ def _refuse_note(note: str | None) -> None:
         raise Unsupported("This API (production) keeps no notes on snapshots: leave note out, or say it in the name.")
 
 
-def _s3_config(new: NewProvider, present: StorageProvider | None) -> dict[str, object]:
+def _place_and_keys(new: NewProvider) -> tuple[str, Credentials]:
+    """What production cannot do without. Raises `Unsupported`."""
     if new.type != "s3":
         raise Unsupported(f"This API (production) takes S3 and S3-compatible providers only, not {new.type}.")
     if new.bucket is None:
@@ -345,10 +351,15 @@ def _s3_config(new: NewProvider, present: StorageProvider | None) -> dict[str, o
             "This API (production) takes a storage provider only whole, keys included: give credentialProfile, "
             "a profile the operator has configured (a wrong name is answered with those that exist)."
         )
+    return new.bucket, new.credentials
+
+
+def _s3_config(new: NewProvider, present: StorageProvider | None) -> dict[str, object]:
+    bucket, credentials = _place_and_keys(new)
     config: dict[str, object] = {
-        "accessKey": new.credentials.access_key.get_secret_value(),
-        "bucket": new.bucket,
-        "secretAccessKey": new.credentials.secret_key.get_secret_value(),
+        "accessKey": credentials.access_key.get_secret_value(),
+        "bucket": bucket,
+        "secretAccessKey": credentials.secret_key.get_secret_value(),
     }
     optional = {
         "endpoint": new.endpoint,

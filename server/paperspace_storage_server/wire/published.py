@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from paperspace_storage_server.wire.answers import expect_deleted, expect_done, page_locally, read
+from paperspace_storage_server.wire.answers import expect_deleted, expect_done, of_id, page_locally, read
 from paperspace_storage_server.wire.messages import (
     Answer,
     Decoded,
@@ -62,7 +62,6 @@ class Published:
 
     dialect: Dialect = "published"
     makes_safety_snapshots = False
-    keeps_hidden_provider_fields = True
 
     # --- shared drives
 
@@ -155,14 +154,24 @@ class Published:
         return Operation(Request("GET", "/storage-providers"), decode)
 
     def create_provider(self, new: NewProvider) -> Operation[StorageProvider]:
+        self.check_provider(new)
         return _one(
             "POST", "/storage-providers", _PROVIDER, "storage provider", None, _provider(new), statuses=(201, 200)
         )
 
+    def check_provider(self, new: NewProvider) -> None:
+        if new.endpoint is not None:
+            raise Unsupported(
+                "This API (the published dialect) takes no endpoint for a storage provider: leave it out."
+            )
+        if new.is_team_default is not None:
+            raise Unsupported("This API (the published dialect) cannot set isTeamDefault: leave it out.")
+
     def get_provider(self, id: str) -> Operation[StorageProvider]:
         return _one("GET", path_of("storage-providers", id), _PROVIDER, "storage provider", id)
 
-    def update_provider(self, id: str, new: NewProvider, present: StorageProvider | None) -> Operation[StorageProvider]:
+    def update_provider(self, id: str, new: NewProvider, present: StorageProvider) -> Operation[StorageProvider]:
+        self.check_provider(new)
         return _one("PUT", path_of("storage-providers", id), _PROVIDER, "storage provider", id, _provider(new))
 
     def delete_provider(self, id: str) -> Operation[None]:
@@ -193,7 +202,7 @@ def _one(
     statuses: tuple[int, ...] = (200,),
 ) -> Operation[ResourceT]:
     def decode(answer: Answer) -> Decoded[ResourceT]:
-        return Decoded(read(answer, adapter, kind=kind, id=id, statuses=statuses))
+        return Decoded(of_id(id, read(answer, adapter, kind=kind, id=id, statuses=statuses)))
 
     return Operation(Request(method, path, body=body), decode)
 
@@ -212,10 +221,6 @@ def _json(**values: object) -> bytes:
 
 
 def _provider(new: NewProvider) -> bytes:
-    if new.endpoint is not None:
-        raise Unsupported("This API (the published dialect) takes no endpoint for a storage provider: leave it out.")
-    if new.is_team_default is not None:
-        raise Unsupported("This API (the published dialect) cannot set isTeamDefault: leave it out.")
     keys = new.credentials
     return _json(
         name=new.name,
