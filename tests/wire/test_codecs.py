@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, cast
 
 import pytest
@@ -66,15 +67,65 @@ def test_a_200_of_another_shape_is_malformed_and_never_a_success(known: Known, b
         known.operation.decode(answer(body))
 
 
-def test_an_operation_without_a_promised_body_takes_nothing_or_an_object_that_tells_no_error() -> None:
+def test_an_operation_without_a_promised_body_takes_nothing_or_what_certainly_is_a_success() -> None:
     (known,) = [one for one in OPERATIONS if one.promises_no_body]
-    taken: list[object] = [b"", b"  ", {}, {"id": "x1"}]
+    taken: list[object] = [b"", b"  ", {}, {"id": "x1"}, {"id": "x1", "name": "\ud800"}, {"success": True}]
     for body in taken:
         known.operation.decode(answer(body))
-    refused: list[object] = [b"{", b"<html>", ERROR, {"error": "no"}, {"errors": []}, "text", 7, [], b"\xff"]
+    refused: list[object] = [
+        *(b"{", b"<html>", b"\xff", "text", 7, []),
+        *(ERROR, {"error": "no"}, {"errors": []}, {"error": "no", "id": "x1"}),
+        *({"success": False}, {"success": None}, {"success": "true"}, {"success": False, "id": "x1"}),
+        *({"status": "maintenance"}, {"message": "later"}, {"id": "x2"}, {"id": "x2", "success": True}),
+    ]
     for body in refused:
         with pytest.raises(Malformed):
             known.operation.decode(answer(body))
+
+
+SAID = ({"success": False}, {"success": 0}, {"error": "no"}, {"errors": [{"x": 1}]})
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (known, said)
+        for known in OPERATIONS
+        for said in SAID
+        if isinstance(known.success, dict) and (known.name != "get_event" or "success" in said)
+    ],
+    ids=str,
+)
+def test_a_success_that_says_it_is_none_is_malformed(known: Known, said: dict[str, object]) -> None:
+    """But an event's own `error` tells of the operation that it follows."""
+    with pytest.raises(Malformed):
+        known.operation.decode(answer({**cast("dict[str, object]", known.success), **said}))
+
+
+@pytest.mark.parametrize("dialect", ["published", "live"])
+@pytest.mark.parametrize("escaped", [True, False])
+@pytest.mark.parametrize("name", ["\ud800", "a\udc00b", "\\\ud9ff", "\udbff\udbff", "\\ud800 \udfff"])
+def test_half_a_character_in_a_name_costs_no_list(dialect: Dialect, escaped: bool, name: str) -> None:
+    rows: object = [{"id": "ss1", "name": name}, {"id": "ss2", "name": "whole \U0001f600"}]
+    if dialect == "live":
+        rows = {"hasMore": False, "items": rows}
+    body = json.dumps(rows, ensure_ascii=escaped).encode(errors="surrogatepass")
+    one = Answer(200, "application/json", body)
+    assert recognise(one) == dialect
+    page = codec_of(dialect).list_snapshots(SnapshotQuery()).decode(one).value
+    mended = re.sub("[\ud800-\udfff]", "\ufffd", name)
+    assert [item.name for item in page.items] == [mended, "whole \U0001f600"]
+
+
+def test_half_a_character_hides_no_refusal() -> None:
+    failure = failure_of(answer({"code": "NOT_FOUND", "message": "No \ud800."}, 404), kind="snapshot", id="ss1")
+    assert failure == Refused(404, "NOT_FOUND", "No \ufffd.", "snapshot", "ss1", [])
+
+
+@pytest.mark.parametrize("body", [b'"\\ud800', b'{"a": "\\udfff', b"\xed\xa0\x80", b'["\xed\xa0"]'])
+def test_what_is_broken_besides_stays_broken(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        codec_of("live").list_snapshots(SnapshotQuery()).decode(Answer(200, "application/json", body))
 
 
 @each

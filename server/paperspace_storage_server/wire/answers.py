@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import from_json
 
 from paperspace_storage_server.wire.messages import Answer
+from paperspace_storage_server.wire.parsing import parsed, whole_characters
 from paperspace_storage_tools.errors import Failure, Kind, Malformed, RateLimited, Refused, ServerTrouble, Unsupported
 from paperspace_storage_tools.text import clean
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 _LONGEST_MESSAGE = 300  # characters of an API's message that are kept
 _MOST_ISSUES = 5
-_ERROR_FIELDS = frozenset({"error", "errors", "code"})
+_ERROR_FIELDS = ("error", "errors")
 
 
 class _Issue(BaseModel):
@@ -50,9 +50,15 @@ def read(answer: Answer, adapter: TypeAdapter[T], *, kind: Kind, id: str | None 
     expect(answer, kind=kind, id=id, statuses=statuses)
     if looks_like_html(answer):
         raise Malformed("it is a web page, not JSON")
-    _refuse_error_body(answer)
+    _refuse_error_body(answer, kind)
     try:
-        return adapter.validate_json(answer.body)
+        try:
+            return adapter.validate_json(answer.body)
+        except ValidationError as error:
+            # Most answers are whole, so they are not searched for halves before.
+            if not _no_json(error) or (mended := whole_characters(answer.body)) is None:
+                raise
+            return adapter.validate_json(mended)
     except ValidationError as error:
         raise _malformed(answer, error) from None
     except ValueError:
@@ -87,19 +93,25 @@ def expect(answer: Answer, *, kind: Kind, id: str | None = None, statuses: tuple
 
 
 def expect_done(answer: Answer, *, kind: Kind, id: str | None, statuses: tuple[int, ...]) -> None:
-    """As `expect`, for answers without a promised body: nothing, or an object that tells no error."""
+    """As `expect`, for answers without a promised body: nothing, `{}`, `success`, or the resource that was asked for.
+
+    What else an object may say ("maintenance", "queued") nobody knows: taken for a success, it may be a wrong one.
+    """
     expect(answer, kind=kind, id=id, statuses=statuses)
     if not answer.body.strip():
         return
     if looks_like_html(answer):
         raise Malformed("it is a web page, not JSON")
-    _refuse_error_body(answer)
+    _refuse_error_body(answer, kind)
     try:
-        value: object = from_json(answer.body)
+        value = parsed(answer.body)
     except ValueError:
         raise Malformed("it is cut off or not JSON") from None
-    if not isinstance(value, dict) or cast("dict[str, object]", value).keys() & _ERROR_FIELDS:
+    if not isinstance(value, dict):
         raise Malformed("the whole is not of the promised shape")
+    said = cast("dict[str, object]", value)
+    if said.keys() - {"success"} and (id is None or said.get("id") != id):
+        raise Malformed("it says something that is not promised")
 
 
 def expect_deleted(answer: Answer, *, kind: Kind, id: str) -> None:
@@ -134,26 +146,47 @@ def failure_of(answer: Answer, *, kind: Kind, id: str | None) -> Failure:
 
 def error_body(body: bytes) -> ErrorBody | None:
     try:
-        return ErrorBody.model_validate_json(body)
+        return ErrorBody.model_validate(parsed(body))
     except ValueError:
         return None
 
 
-def _refuse_error_body(answer: Answer) -> None:
-    """Raise for a failure that came under a 2xx. No resource has both of these fields, so one that has an id, too,
-    is none; the search spares a long list the second parsing."""
-    if b'"code"' in answer.body and b'"message"' in answer.body and (said := error_body(answer.body)) is not None:
+def _refuse_error_body(answer: Answer, kind: Kind) -> None:
+    """Raise for a failure that came under a 2xx. No resource has these fields (but an event its `error`), so one
+    that has an id, too, is none; the search spares a long list the second parsing."""
+    body = answer.body
+    if b'"code"' in body and b'"message"' in body and (said := error_body(body)) is not None:
         raise Malformed(f'status {answer.status} with an error body ("{clean(said.message)[:_LONGEST_MESSAGE]}")')
+    if b'"success"' not in body and (kind == "machine event" or b'"error' not in body):
+        return
+    try:
+        value = parsed(body)
+    except ValueError:
+        return  # whoever reads it says what is wrong with it
+    if not isinstance(value, dict):
+        return
+    fields = cast("dict[str, object]", value)
+    if "success" in fields and fields["success"] is not True:
+        raise Malformed(f'status {answer.status}, and its "success" is not true')
+    if kind != "machine event" and any(fields.get(name) for name in _ERROR_FIELDS):
+        raise Malformed(f"status {answer.status} with an error in it")
 
 
 def looks_like_html(answer: Answer) -> bool:
     return "html" in answer.content_type or answer.body.lstrip()[:1] == b"<"
 
 
+def _no_json(error: ValidationError) -> bool:
+    """Whether the whole is no JSON: then there is one error."""
+    if error.error_count() != 1:
+        return False
+    return error.errors(include_input=False, include_url=False, include_context=False)[0]["type"] == "json_invalid"
+
+
 def _malformed(answer: Answer, error: ValidationError) -> Malformed:
     """What is wrong with a body that does not fit, without a word of the body itself."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    if first["type"] == "json_invalid":
+    if _no_json(error):
         return Malformed("it is cut off or not JSON" if answer.body.strip() else "it is empty")
     # Numbers are positions; names are field names of our models, or of none: nothing of the answer's text.
     where = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part.isidentifier())[:80]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from pydantic_core import from_json
-
 from paperspace_storage_server.wire.messages import Answer, Dialect, Request
+from paperspace_storage_server.wire.parsing import parsed
 
 PROBE: Final = Request("GET", "/snapshots", (("limit", "1"),))
 """The harmless question: both dialects take it, it has no side effect, its answer holds no secret, and even an
@@ -26,7 +25,7 @@ def recognise(answer: Answer) -> Dialect | None:
     if not answer.body.strip():
         return by_status
     try:
-        value: object = from_json(answer.body)
+        value = parsed(answer.body)
     except ValueError:
         return None
     if isinstance(value, list):
