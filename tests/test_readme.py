@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from paperspace_storage_server.settings import Settings, names_of
+from paperspace_storage_server.settings import Settings, described
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.schema import input_schema
+from support.settings_tables import settings_rows
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,21 +37,21 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def test_the_settings_table_has_every_setting_with_its_flag_and_no_other() -> None:
-    described = {
-        _words(row[0])[0]: (_words(row[1])[0] if row[1].startswith("`") else None) for row in _rows("Settings")
-    }
-    assert described == dict(names_of(field) for field in Settings.model_fields)
+def test_the_settings_table_is_what_the_settings_say_of_themselves() -> None:
+    """`python tests/support/settings_tables.py` prints the rows anew."""
+    rows = [line for line in _section("Settings").splitlines() if line.startswith("|")]
+    assert rows[2:] == settings_rows("api", "selection", "guard", "serving")
 
 
 def test_every_variable_named_anywhere_in_the_readme_exists() -> None:
-    known = {names_of(field)[0] for field in Settings.model_fields} | {"PAPERSPACE_API_TOKEN"}
-    named = set(re.findall(r"PAPERSPACE_\w+", README))
+    settings = described().values()
+    known = {variable for one in settings for variable in one.variables}
+    known |= {f"{variable}_FILE" for one in settings if one.secret for variable in one.variables}
     profiles = {
         f"PAPERSPACE_MCP_CREDENTIAL_BACKUP_{part}" for part in ("ACCESS_KEY", "SECRET_KEY", "ENDPOINT", "BUCKET")
     }
     mistyped_on_purpose = {"PAPERSPACE_MCP_READONLY"}
-    assert named - profiles - mistyped_on_purpose == known
+    assert set(re.findall(r"PAPERSPACE_\w+", README)) - known == profiles | mistyped_on_purpose
 
 
 def test_the_tools_table_has_every_tool_with_its_kind_and_arguments_and_no_other() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -53,7 +54,8 @@ def make_service(
     for secret in (settings.api_key, *profiles.secrets):
         if secret is not None:
             vault.keep(secret)
-    process = Process(settings, AuditFile(settings.audit_file) if settings.audit_file else None)
+    audit = Path("/dev/stderr") if settings.audit_file == "stderr" else settings.audit_file
+    process = Process(settings, AuditFile(audit) if audit else None)
     team = Team(
         vault=vault,
         hygiene=Hygiene(vault),

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 FAULTY = """
 from paperspace_storage_server.mcp import web
 from paperspace_storage_server.__main__ import main
-web.SECURITY = web.TransportSecuritySettings(enable_dns_rebinding_protection=False)
+web.security = lambda bound: web.TransportSecuritySettings(enable_dns_rebinding_protection=False)
 main(["serve", "--sandbox", "--transport", "streamable-http", "--port", "0"])
 """
 

@@ -28,9 +28,9 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def serving(transport: str) -> Generator[str]:
+def serving(transport: str, host: str = "127.0.0.1") -> Generator[str]:
     """The address of a server process, which is ended by its own id."""
-    command = [sys.executable, "-m", "paperspace_storage_server", "serve", "--sandbox", "--port", "0"]
+    command = [sys.executable, "-m", "paperspace_storage_server", "serve", "--sandbox", "--host", host, "--port", "0"]
     process = subprocess.Popen(
         [*command, "--transport", transport], env=environment(), stderr=subprocess.PIPE, text=True
     )
@@ -57,6 +57,19 @@ def test_a_foreign_host_or_origin_and_a_huge_body_are_turned_away(transport: str
             huge = client.post(path, content=b'"' + b"x" * (2 * 1024 * 1024) + b'"')
             assert huge.status_code == 413
             assert client.post(path, content=INITIALIZE).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "localhost", "::1", "[::1]"])
+def test_the_address_that_is_bound_is_one_that_is_answered(host: str) -> None:
+    with (
+        serving("streamable-http", host) as address,
+        httpx.Client(base_url=address, headers=HEADERS, trust_env=False) as client,
+    ):
+        statuses = [
+            client.post("/mcp", content=INITIALIZE, headers=headers).status_code
+            for headers in ({}, {"Origin": address}, {"Host": "127.0.0.3"}, {"Origin": "http://127.0.0.3"})
+        ]
+    assert statuses == [200, 200, 421, 403]
 
 
 def test_a_host_beyond_loopback_ends_the_start_with_one_line_and_exit_2() -> None:

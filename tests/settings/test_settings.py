@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,19 @@ from pydantic import SecretStr
 
 from paperspace_storage_server.__main__ import main
 from paperspace_storage_server.calls.service import select
-from paperspace_storage_server.settings import Settings, SettingsError, load_profiles, load_settings
+from paperspace_storage_server.settings import (
+    Limit,
+    Settings,
+    SettingsError,
+    described,
+    load_profiles,
+    load_settings,
+)
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import UnknownProfile
 
 MARK = "value-not-to-be-repeated"
 M = "PAPERSPACE_MCP_"
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home and no setting in the environment."""
-    for name in list(os.environ):
-        if name.upper().startswith("PAPERSPACE_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    folder = tmp_path / ".paperspace"
-    folder.mkdir()
-    return folder
 
 
 # field, environment variable, then (as text, as TOML, as it is read) for flag, environment and file; the default
@@ -64,9 +57,29 @@ KINDS: list[tuple[str, str, tuple[str, object], tuple[str, object], tuple[str, o
     ("protect", M + "PROTECT", ("a-*, b", ["a-*", "b"]), ("c", ["c"]), ('["d", "e"]', ["d", "e"]), []),
     ("call_timeout", M + "CALL_TIMEOUT", ("9.5", 9.5), ("8", 8.0), ("7", 7.0), 50.0),
     ("max_attempts", M + "MAX_ATTEMPTS", ("3", 3), ("2", 2), ("1", 1), 4),
-    ("audit_file", M + "AUDIT_FILE", ("a", Path("a")), ("b", Path("b")), ('"c"', Path("c")), None),
+    ("audit_file", M + "AUDIT_FILE", ("a", Path("a")), ("stderr", "stderr"), ('"c"', Path("c")), None),
     ("log_level", M + "LOG_LEVEL", ("DEBUG", "debug"), ("info", "info"), ('"error"', "error"), "warning"),
-    ("confirm", M + "CONFIRM", ("never", "never"), ("auto", "auto"), ('"never"', "never"), "auto"),
+    ("confirm", M + "CONFIRM", ("never", "never"), ("person", "person"), ('"never"', "never"), "auto"),
+    (
+        "max_destructive",
+        M + "MAX_DESTRUCTIVE",
+        ("3/day", Limit(3, 86_400)),
+        ("unlimited", None),
+        ("0", Limit(0, 3600)),
+        Limit(50, 3600),
+    ),
+    ("surfaces", M + "SURFACES", ("mcp", ["mcp"]), ("mcp,", ["mcp"]), ('["mcp"]', ["mcp"]), ["mcp"]),
+    ("rate", M + "RATE", ("7", 7), ("unlimited", None), ("8", 8), 600),
+    ("open_to_issuer", M + "OPEN_TO_ISSUER", ("off", False), ("no", False), ("false", False), False),
+    ("log_format", M + "LOG_FORMAT", ("text", "text"), ("json", "json"), ('"json"', "json"), "text"),
+    (
+        "trusted_proxies",
+        M + "TRUSTED_PROXIES",
+        ("10.0.0.0/8", ["10.0.0.0/8"]),
+        ("::1,10.1.1.1", ["::1", "10.1.1.1"]),
+        ("[]", []),
+        [],
+    ),
     ("port", M + "PORT", ("1", 1), ("2", 2), ("3", 3), 8000),
 ]
 
@@ -102,21 +115,25 @@ WRONG: list[tuple[dict[str, str], str, str]] = [
     ({"PAPERSPACE_API_KEY": f"{MARK} two"}, "", "PAPERSPACE_API_KEY: expected a key as Paperspace shows it"),
     ({"PAPERSPACE_API_KEY": f"{MARK}\r\nx: y"}, "", "PAPERSPACE_API_KEY: expected a key as Paperspace shows it"),
     ({"PAPERSPACE_API_TOKEN": f"{MARK}\u20ac"}, "", "PAPERSPACE_API_KEY: expected a key as Paperspace shows it"),
-    ({M + "DIALECT": MARK}, "", "PAPERSPACE_MCP_DIALECT (--dialect): expected one of auto, published, live"),
-    ({}, f'dialect = "{MARK}"', "PAPERSPACE_MCP_DIALECT (--dialect): expected one of auto, published, live"),
-    ({M + "SANDBOX": MARK}, "", "PAPERSPACE_MCP_SANDBOX (--sandbox): expected one of true, false"),
     ({M + "TOOLSETS": f"snapshots,{MARK}"}, "", "PAPERSPACE_MCP_TOOLSETS (--toolsets): expected one of shared-drives"),
+    ({M + "TOOLSETS": ","}, "", "PAPERSPACE_MCP_TOOLSETS (--toolsets): expected at least one of them"),
+    ({}, "tools = []", "PAPERSPACE_MCP_TOOLS (--tools): expected at least one of them"),
     ({M + "TOOLS": "list_snapshot"}, "", "PAPERSPACE_MCP_TOOLS (--tools): expected names of tools, such as list_snaps"),
     ({M + "EXCLUDE_TOOLS": MARK}, "", "PAPERSPACE_MCP_EXCLUDE_TOOLS (--exclude-tools): expected names of tools"),
-    ({M + "CONFIRM": MARK}, "", "PAPERSPACE_MCP_CONFIRM (--confirm): expected one of auto, never"),
-    ({M + "SECRET_ARGUMENTS": MARK}, "", "PAPERSPACE_MCP_SECRET_ARGUMENTS (--secret-arguments): expected one of"),
-    ({M + "CALL_TIMEOUT": MARK}, "", "PAPERSPACE_MCP_CALL_TIMEOUT (--call-timeout): expected "),
-    ({M + "CALL_TIMEOUT": "0"}, "", "PAPERSPACE_MCP_CALL_TIMEOUT (--call-timeout): expected "),
+    ({M + "CALL_TIMEOUT": MARK}, "", "PAPERSPACE_MCP_CALL_TIMEOUT (--call-timeout): expected a number"),
+    ({M + "CALL_TIMEOUT": "0"}, "", "PAPERSPACE_MCP_CALL_TIMEOUT (--call-timeout): expected more than 0"),
+    ({}, "call-timeout = 4000", "PAPERSPACE_MCP_CALL_TIMEOUT (--call-timeout): expected at most 3600; it stands in "),
     ({M + "CALL_TIMEOUT": "nan"}, "", "PAPERSPACE_MCP_CALL_TIMEOUT (--call-timeout): expected "),
-    ({M + "MAX_ATTEMPTS": "0"}, "", "PAPERSPACE_MCP_MAX_ATTEMPTS (--max-attempts): expected "),
-    ({M + "LOG_LEVEL": MARK}, "", "PAPERSPACE_MCP_LOG_LEVEL (--log-level): expected one of debug"),
-    ({M + "TRANSPORT": MARK}, "", "PAPERSPACE_MCP_TRANSPORT (--transport): expected one of stdio"),
-    ({M + "PORT": "65536"}, "", "PAPERSPACE_MCP_PORT (--port): expected "),
+    ({M + "MAX_ATTEMPTS": "0"}, "", "PAPERSPACE_MCP_MAX_ATTEMPTS (--max-attempts): expected at least 1"),
+    ({M + "MAX_ATTEMPTS": "2.5"}, "", "PAPERSPACE_MCP_MAX_ATTEMPTS (--max-attempts): expected a whole number"),
+    ({M + "RATE": "0"}, "", "PAPERSPACE_MCP_RATE (--rate): expected at least 1"),
+    ({M + "RATE": MARK}, "", "PAPERSPACE_MCP_RATE (--rate): expected a whole number"),
+    ({M + "TEAM": MARK, "PAPERSPACE_API_KEY": "k"}, "", "PAPERSPACE_MCP_TEAM (--team): chooses among the keys that"),
+    ({}, "protect = 7", "PAPERSPACE_MCP_PROTECT (--protect): expected a list; it stands in "),
+    ({}, "[protect]", "PAPERSPACE_MCP_PROTECT (--protect): expected a list; it stands in "),
+    ({}, "api-url = 7", "PAPERSPACE_API_URL (--api-url): expected text; it stands in "),
+    ({M + "API_KEY": MARK}, "", "PAPERSPACE_MCP_API_KEY: no such setting; did you mean PAPERSPACE_API_KEY?"),
+    ({M + "PORT": "65536"}, "", "PAPERSPACE_MCP_PORT (--port): expected at most 65535"),
     ({M + "READONLY": MARK}, "", "PAPERSPACE_MCP_READONLY: no such setting; did you mean PAPERSPACE_MCP_READ_ONLY?"),
     ({}, f'redonly = "{MARK}"', "redonly: no such setting; did you mean read_only?"),
     ({}, f'dialect = "{MARK}', "mcp.toml: cannot be read as TOML"),
@@ -150,6 +167,61 @@ def test_a_mistake_is_one_line_that_names_the_setting_and_never_its_value(
     assert "\n" not in text
     assert MARK not in text
     assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize("field", [one.field for one in described().values() if one.choices])
+def test_the_choices_of_a_setting_are_those_of_its_type(field: str, home: Path) -> None:
+    setting = described()[field]
+    expected = f"{setting.name}: expected one of {', '.join(setting.choices)}"
+    with pytest.raises(SettingsError) as raised:
+        load_settings({field: MARK})
+    assert str(raised.value) == expected
+    (home / "mcp.toml").write_text(f'{field} = "{MARK}"\n', encoding="utf-8")
+    with pytest.raises(SettingsError) as raised:
+        load_settings({})
+    assert str(raised.value) == f"{expected}; it stands in {home / 'mcp.toml'}"
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [
+        ("50/hour", Limit(50, 3600)),
+        (" 2 / minute ", Limit(2, 60)),
+        ("1/Day", Limit(1, 86_400)),
+        ("0", Limit(0, 3600)),
+        ("0/day", Limit(0, 86_400)),
+        (0, Limit(0, 3600)),
+        ("Unlimited", None),
+    ],
+)
+def test_a_limit_is_a_number_per_time_or_none_at_all_or_unlimited(given: object, limit: Limit | None) -> None:
+    assert load_settings({"max_destructive": given}).max_destructive == limit
+
+
+@pytest.mark.parametrize(
+    "given", ["50", "-1/hour", "5/week", "5 per hour", "1.5/hour", "", "none", "²/hour", "1e9/day"]
+)
+def test_no_other_limit_is_taken(given: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings({"max_destructive": given})
+    assert str(raised.value) == (
+        "PAPERSPACE_MCP_MAX_DESTRUCTIVE (--max-destructive): expected a number per minute, hour, day, such as 50/hour, "
+        "or 0, or unlimited"
+    )
+
+
+def test_a_home_folder_is_found_where_no_shell_has_replaced_it(home: Path) -> None:
+    assert load_settings({"audit_file": "~/audit.jsonl"}).audit_file == home.parent / "audit.jsonl"
+
+
+def test_a_setting_says_where_it_comes_from(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "mcp.toml").write_text('dialect = "live"\nread-only = true\nport = 1\n', encoding="utf-8")
+    monkeypatch.setenv(M + "PORT", "2")
+    monkeypatch.setenv("PAPERSPACE_API_TOKEN", "key")
+    settings = load_settings({"dialect": "auto"})
+    assert [settings.origin(field) for field in ("dialect", "read_only", "port", "api_key", "tools")] == [
+        *("--dialect", str(home / "mcp.toml"), M + "PORT", "PAPERSPACE_API_TOKEN", None)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,43 +7,20 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from paperspace_storage_server.commands.flags import add_selection, add_switch, settings_of
+from paperspace_storage_server.commands.flags import add_settings, settings_of
+from paperspace_storage_server.settings import Settings, SettingsError, described
 
 if TYPE_CHECKING:
     from paperspace_storage_server.calls.service import Service
 
 
 def add(parser: ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--transport", metavar="KIND", help="stdio (default), streamable-http or sse [PAPERSPACE_MCP_TRANSPORT]")
-    add("--host", help="loopback address to bind for the HTTP transports, default 127.0.0.1 [PAPERSPACE_MCP_HOST]")
-    add("--port", help="port for the HTTP transports, default 8000 [PAPERSPACE_MCP_PORT]")
-    add_switch(parser, "--sandbox", "use the embedded sandbox: no key, no network [PAPERSPACE_MCP_SANDBOX]")
-    add("--api-url", metavar="URL", help="the API's base, default https://api.paperspace.com/v1 [PAPERSPACE_API_URL]")
-    add("--dialect", help="auto (default), published or live [PAPERSPACE_MCP_DIALECT]")
-    add_selection(parser)
-    add("--confirm", help="before a delete or restore: auto (default) or never [PAPERSPACE_MCP_CONFIRM]")
-    add("--protect", metavar="GLOBS", help="names and ids nothing may destroy or replace [PAPERSPACE_MCP_PROTECT]")
-    add(
-        "--aws-profiles",
-        metavar="NAMES",
-        help="profiles of ~/.aws/credentials that may be used, or * [PAPERSPACE_MCP_AWS_PROFILES]",
-    )
-    add("--call-timeout", metavar="SECONDS", help="budget of one call, default 50 [PAPERSPACE_MCP_CALL_TIMEOUT]")
-    add("--max-attempts", metavar="N", help="tries of one API request, default 4 [PAPERSPACE_MCP_MAX_ATTEMPTS]")
-    add("--audit-file", metavar="FILE", help="one JSON line per write [PAPERSPACE_MCP_AUDIT_FILE]")
-    add("--log-level", metavar="LEVEL", help="debug to critical, default warning [PAPERSPACE_MCP_LOG_LEVEL]")
-    parser.epilog = (
-        "The API key comes from PAPERSPACE_API_KEY (or PAPERSPACE_API_TOKEN), else from `pspace login`. "
-        "Every setting can stand in ~/.paperspace/mcp.toml, except credential profiles: "
-        "PAPERSPACE_MCP_CREDENTIAL_<PROFILE>_ACCESS_KEY and ..._SECRET_KEY (and ..._ENDPOINT, ..._BUCKET)."
-    )
+    add_settings(parser, "api", "selection", "guard", "serving", "hosting")
 
 
 def run(options: Namespace) -> int:
-    from paperspace_storage_server.settings import SettingsError
-
     settings = settings_of(options)
+    _refuse_what_is_not_served_yet(settings)
     if settings.transport == "stdio":
         from paperspace_storage_server.process.life import die_by_signal, die_with_host
 
@@ -66,7 +43,7 @@ def run(options: Namespace) -> int:
     from paperspace_storage_server.process.listen import serve_app
 
     http = settings.transport == "streamable-http"
-    app = web.streamable_http_app(server) if http else web.sse_app(server)
+    app = (web.streamable_http_app if http else web.sse_app)(server, settings.host)
     path = "/mcp" if http else "/sse"
     try:
         what = f"MCP ({settings.transport}, {path})"
@@ -83,3 +60,11 @@ async def _closing(work: Coroutine[Any, Any, None], service: Service) -> None:
         await work
     finally:
         await service.aclose()
+
+
+def _refuse_what_is_not_served_yet(settings: Settings) -> None:
+    """A setting that nothing obeys must not look as if it did: above all no authentication."""
+    given = [one for one in described().values() if one.group == "hosting" and settings.origin(one.field)]
+    given += [described()["surfaces"]] if "rest" in settings.surfaces else []
+    if given:
+        raise SettingsError(f"{given[0].name}: this version does not serve it yet; leave it out")

@@ -8,14 +8,14 @@ from pydantic_core import to_json
 
 from paperspace_storage_server.calls.service import select
 from paperspace_storage_server.calls.validate import DENIED
-from paperspace_storage_server.commands.flags import add_selection, settings_of
+from paperspace_storage_server.commands.flags import add_settings, settings_of
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_tools.listing import entries
 
 
 def add(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the whole tools/list answer (no variable)")
-    add_selection(parser)
+    add_settings(parser, "selection")
 
 
 def run(options: Namespace) -> int:
