@@ -3,6 +3,8 @@ before the first call."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,8 +26,11 @@ from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.http.transport import Transport
 from paperspace_storage_server.process.logs import log_to_stderr
-from paperspace_storage_server.settings import Settings, load_profiles
+from paperspace_storage_server.settings import Settings, home, load_profiles
+from paperspace_storage_server.state.local import LocalStore
 from paperspace_storage_server.wire.messages import Dialect
+
+logger = logging.getLogger(__name__)
 
 SANDBOX_URL = "http://sandbox.localhost/v1"
 SANDBOX_KEY = SecretStr("sandbox-team-of-this-process")
@@ -89,4 +94,10 @@ def open_upstream(settings: Settings) -> Upstream:
         return Pool(settings.api_url)
 
     http = Http(settings.api_url, settings.api_key, open_api, policy=policy, user_agent=agent)
-    return Upstream(http, settings.dialect)
+    store = LocalStore(home() / "mcp-state.sqlite", logger.warning)
+    team = hashlib.sha256(f"{settings.api_url}\n{_opened(settings.api_key)}".encode()).hexdigest()
+    return Upstream(http, settings.dialect, store=store, team=team)
+
+
+def _opened(key: SecretStr | None) -> str:
+    return key.get_secret_value() if key else ""

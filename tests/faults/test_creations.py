@@ -9,9 +9,10 @@ import random
 import pytest
 
 from faults.creates import faulted_creates
+from paperspace_storage_server.api.creating import UNDER_WAY
 from paperspace_storage_server.http.budget import Budget
 from support.fault_proxy import Fault, Reply, Rule
-from support.faulted import Bed, Dialect, faulted
+from support.faulted import BASE, Bed, Dialect, faulted
 
 pytestmark = pytest.mark.anyio
 DIALECTS = pytest.mark.parametrize("dialect", ["published", "live"])
@@ -60,7 +61,10 @@ async def test_the_new_one_of_two_with_the_same_name_is_found(dialect: Dialect) 
         assert ok
         assert {older, found["id"]} == set(both)
         assert found["id"] != older
-        assert found["notice"] == "The API's answer was lost; this snapshot was found by looking and is new."
+        assert found["notice"] == (
+            "The API's answer was lost. This snapshot was found by looking: it is the only new one that fits what was "
+            "asked for. Who else makes one of that name at that moment could have made it."
+        )
 
 
 @DIALECTS
@@ -126,7 +130,7 @@ async def test_who_comes_while_a_turn_passes_on_waits_like_everybody() -> None:
             nonlocal inside, most
             for _ in range(turns):
                 await asyncio.sleep(0)
-            async with upstream.one_at_a_time("snapshot", "nightly", Budget.of(50)):
+            async with upstream.turn_to_create("snapshot", "nightly", Budget.of(50)):
                 inside += 1
                 most = max(most, inside)
                 for _ in range(5):
@@ -134,7 +138,7 @@ async def test_who_comes_while_a_turn_passes_on_waits_like_everybody() -> None:
                 inside -= 1
 
         await asyncio.gather(*(hold(turns) for turns in (0, 1, *range(2, 30))))
-        assert (most, upstream.creating) == (1, {})
+        assert most == 1
 
 
 async def test_a_restore_without_its_safety_snapshot_is_not_sent_and_says_so() -> None:
@@ -177,7 +181,6 @@ async def test_a_creation_waits_for_another_of_its_name_no_longer_than_its_budge
         assert [ok for ok, _ in answers] == [False] * 4
         assert all("did not answer within 0." in text and text.endswith("Nothing was changed.") for _, text in answers)
         assert asyncio.get_running_loop().time() - began < 1.5  # four budgets one after the other would be 2.4
-        assert bed.service.team.upstream.creating == {}
 
 
 @DIALECTS
@@ -219,3 +222,71 @@ async def test_sixty_creations_under_random_faults_make_no_duplicate_and_no_wron
     tally = await faulted_creates(dialect, 60, random.Random(f"sixty {dialect}"))
     assert (tally.calls, tally.duplicates, tally.wrong_successes) == (60, 0, 0)
     assert tally.faults.total() > 30
+
+
+# --- what was called unknown, or cancelled, and is asked for again
+
+
+@DIALECTS
+async def test_what_was_called_unknown_is_looked_for_before_a_second_one_is_made(dialect: Dialect) -> None:
+    """The first request was under way for so long that no look found what it made."""
+    async with faulted(dialect) as bed:
+        machine = await _machine(bed)
+        bed.proxy.rules = (Rule(LOST_BEFORE, "POST", nth=frozenset({1})),)
+        ok, text = await bed.call("create_snapshot", machineId=machine, name="nightly")
+        assert (ok, text.startswith("It is unknown whether the snapshot was created")) == (False, True)
+        again = await bed.call("create_snapshot", machineId=machine, name="nightly")
+        assert again[0] is False
+        assert again[1].startswith(
+            "An earlier request for this snapshot had no answer and may still be under way; none"
+        )
+        assert bed.proxy.count("POST") == 1
+        late = await bed.ask("POST", "/snapshots", {"machineId": machine, "name": "nightly"})
+        id = late["data"]["id"] if dialect == "live" else late["id"]
+        ok, text = await bed.call("create_snapshot", machineId=machine, name="nightly")
+        found = json.loads(text)
+        assert (ok, found["id"], bed.proxy.count("POST")) == (True, id, 1)
+        assert found["notice"].startswith("An earlier request for the same had no answer.")
+        ok, text = await bed.call("create_snapshot", machineId=machine, name="nightly")
+        assert (ok, json.loads(text)["id"] == id, bed.proxy.count("POST")) == (True, False, 2)
+
+
+@DIALECTS
+async def test_after_a_minute_an_earlier_request_that_made_nothing_is_forgotten(dialect: Dialect) -> None:
+    async with faulted(dialect) as bed:
+        machine = await _machine(bed)
+        bed.proxy.rules = (Rule(LOST_BEFORE, "POST", nth=frozenset({1})),)
+        await bed.call("create_snapshot", machineId=machine, name="nightly")
+        await bed.sleeps(UNDER_WAY)
+        ok, text = await bed.call("create_snapshot", machineId=machine, name="nightly")
+        assert ok
+        assert "notice" not in json.loads(text)
+        assert len(await _named(bed, "nightly")) == 1
+
+
+@DIALECTS
+async def test_an_earlier_request_with_other_fields_is_not_this_one(dialect: Dialect) -> None:
+    async with faulted(dialect) as bed:
+        drive = (await bed.items("/shared-drives"))[0]
+        place = {"region": drive["region"], "privateNetworkId": drive[BASE[dialect]]}
+        bed.proxy.rules = (Rule(LOST_BEFORE, "POST", nth=frozenset({1})),)
+        ok, _ = await bed.call("create_shared_drive", name="mine", size=100, **place)
+        assert not ok
+        ok, text = await bed.call("create_shared_drive", name="mine", size=200, **place)
+        assert (ok, json.loads(text)["size"]) == (True, 200)
+        ok, text = await bed.call("create_shared_drive", name="mine", size=100, **place)
+        assert (ok, "may still be under way" in text) == (False, True)
+
+
+@DIALECTS
+async def test_one_that_is_dated_from_before_the_request_is_somebody_elses(dialect: Dialect) -> None:
+    async with faulted(dialect) as bed:
+        drive = (await bed.items("/shared-drives"))[0]
+        theirs = {**drive, "id": "sdtheirs", "name": "mine", "size": 100, "dtCreated": "2020-01-01T00:00:00.000Z"}
+        items = [theirs]
+        page = json.dumps(items if dialect == "published" else {"hasMore": False, "items": items}).encode()
+        twin = Fault("a twin", "answer", reply=Reply(200, body=page))
+        bed.proxy.rules = (Rule(LOST_BEFORE, "POST"), Rule(twin, "GET", nth=frozenset({2, 3, 4})))
+        place = {"region": drive["region"], "privateNetworkId": drive[BASE[dialect]]}
+        ok, text = await bed.call("create_shared_drive", name="mine", size=100, **place)
+        assert (ok, "None that fits was found by looking." in text) == (False, True)

@@ -37,6 +37,10 @@ class Sleeps:
     async def __call__(self, seconds: float) -> None:
         self.slept.append(seconds)
 
+    def now(self) -> float:
+        """The wall clock, as if all that had been slept."""
+        return time.time() + sum(self.slept)
+
 
 @dataclass(frozen=True, slots=True)
 class Bed:
@@ -76,7 +80,7 @@ def service_at(
     """A server for the API at `url`, which pauses without jitter and without waiting."""
     flags = {"api_url": url, "dialect": dialect, "call_timeout": budget, "confirm": "never", "api_key": SecretStr(KEY)}
     policy = RetryPolicy(max_attempts, jitter=lambda low, high: high)
-    return service_over(lambda: Pool(url), load_settings(flags), policy=policy, sleep=sleeps)
+    return service_over(lambda: Pool(url), load_settings(flags), policy=policy, sleep=sleeps, now=sleeps.now)
 
 
 @asynccontextmanager
@@ -91,7 +95,7 @@ async def faulted(
 ) -> AsyncGenerator[Bed]:
     """`spoken` is the setting of the dialect (the sandbox's own unless given). What is slept passes for the sandbox."""
     sleeps = Sleeps()
-    app = create_app(dialect, event_seconds=event_seconds, clock=lambda: time.time() + sum(sleeps.slept))
+    app = create_app(dialect, event_seconds=event_seconds, clock=sleeps.now)
     proxy = FaultProxy(app)
     async with AsyncExitStack() as stack:
         stack.callback(app.state.close)

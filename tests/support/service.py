@@ -12,6 +12,8 @@ from paperspace_storage_server.guard.profiles import Profiles
 from paperspace_storage_server.http.client import Http, OpenTransport
 from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.settings import Settings
+from paperspace_storage_server.state.memory import MemoryStore
+from paperspace_storage_server.state.store import Store
 
 
 async def no_pause(seconds: float) -> None:
@@ -28,10 +30,13 @@ def service_over(
     policy: RetryPolicy | None = None,
     sleep: Callable[[float], Awaitable[None]] = no_pause,
     clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], float] = time.time,
+    store: Store | None = None,
 ) -> Service:
     """What `compose` makes of these settings, but that `open_transport` is the way out and pauses are `sleep`.
 
-    `url` and `dialect` are the settings' own unless given; `clock` times open questions.
+    `url` and `dialect` are the settings' own unless given; `clock` times open questions, `now` is the wall clock, and
+    `store` what processes share.
     """
 
     def connect(made: Settings) -> Upstream:
@@ -42,6 +47,6 @@ def service_over(
             policy=policy or RetryPolicy(made.max_attempts),
             sleep=sleep,
         )
-        return Upstream(http, dialect or made.dialect, sleep=sleep)
+        return Upstream(http, dialect or made.dialect, sleep=sleep, store=store or MemoryStore(), now=now)
 
     return make_service(settings, profiles or Profiles({}), connect, clock=clock)

@@ -131,7 +131,9 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
     if safe and not by_api and snapshot.machine_id:
         name = f"Before restore of {snapshot.name or snapshot.id}"[:255]
         try:
-            safety = await call.storage.snapshots.create(NewSnapshot(machine_id=snapshot.machine_id, name=name))
+            safety = await call.storage.snapshots.create(
+                NewSnapshot(machine_id=snapshot.machine_id, name=name), again=False
+            )
         except OutcomeUnknown as unknown:
             raise OutcomeUnknown(
                 f"The restore was not sent, for it is not sure that its safety snapshot exists. {unknown.what}",

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pydantic import SecretStr
 
 from paperspace_storage_server.api import settle
+from paperspace_storage_server.api.creating import Wanted, create
 from paperspace_storage_server.api.perform import Performing
 from paperspace_storage_server.api.upstream import Upstream
 from paperspace_storage_server.http.budget import Budget
+from paperspace_storage_tools.arguments import LARGEST_PAGE
 from paperspace_storage_tools.errors import Failure, OutcomeUnknown
 from paperspace_storage_tools.models import (
     MachineEvent,
@@ -57,20 +59,21 @@ class _Drives:
         return await self._api.perform(lambda codec: codec.list_drives(query))
 
     async def create(self, new: NewDrive) -> SharedDrive:
-        def asked_for(drive: SharedDrive) -> bool:
+        def fits(drive: SharedDrive) -> bool:
             return (drive.name, drive.size, drive.region) == (new.name, new.size, new.region) and (
                 drive.private_network_id in (None, new.private_network_id)
             )
 
-        return await settle.create(
-            self._api,
-            lambda codec: codec.create_drive(new),
-            lambda after: self.list(DriveQuery(name=new.name, after=after, limit=120)),
-            asked_for,
+        wanted = Wanted(
             kind="shared drive",
             name=new.name,
+            fields=(new.name, new.size, new.region, new.private_network_id),
+            fits=fits,
+            make=lambda codec: codec.create_drive(new),
+            page=lambda after: self.list(DriveQuery(name=new.name, after=after, limit=LARGEST_PAGE)),
             check="Look with list_shared_drives before trying again.",
         )
+        return await create(self._api, wanted)
 
     async def get(self, id: str) -> SharedDrive:
         return await self._api.perform(lambda codec: codec.get_drive(id))
@@ -98,21 +101,22 @@ class _Snapshots:
     async def list(self, query: SnapshotQuery) -> Page[Snapshot]:
         return await self._api.perform(lambda codec: codec.list_snapshots(query))
 
-    async def create(self, new: NewSnapshot) -> Snapshot:
-        def asked_for(snapshot: Snapshot) -> bool:
+    async def create(self, new: NewSnapshot, *, again: bool = True) -> Snapshot:
+        def fits(snapshot: Snapshot) -> bool:
             return (snapshot.machine_id, snapshot.name) == (new.machine_id, new.name) and (
                 snapshot.note == new.note or new.note is None
             )
 
-        return await settle.create(
-            self._api,
-            lambda codec: codec.create_snapshot(new),
-            lambda after: self.list(SnapshotQuery(machine_id=new.machine_id, after=after, limit=120)),
-            asked_for,
+        wanted = Wanted(
             kind="snapshot",
             name=f"{new.machine_id}/{new.name}",
+            fields=(new.machine_id, new.name, new.note),
+            fits=fits,
+            make=lambda codec: codec.create_snapshot(new),
+            page=lambda after: self.list(SnapshotQuery(machine_id=new.machine_id, after=after, limit=LARGEST_PAGE)),
             check="Look with list_snapshots (machineId) before trying again.",
         )
+        return await create(self._api, wanted, again=again)
 
     async def get(self, id: str) -> Snapshot:
         return await self._api.perform(lambda codec: codec.get_snapshot(id))
@@ -153,18 +157,24 @@ class _Providers:
         return await self._api.perform(lambda codec: codec.list_providers(query))
 
     async def create(self, new: NewProvider) -> StorageProvider:
-        def asked_for(provider: StorageProvider) -> bool:
-            return (provider.name, provider.type) == (new.name, new.type) and new.bucket in (None, provider.bucket)
+        place = (new.bucket, new.region, new.endpoint)
 
-        return await settle.create(
-            self._api,
-            lambda codec: codec.create_provider(new),
-            lambda after: self.list(Query(after=after, limit=120)),
-            asked_for,
+        def fits(provider: StorageProvider) -> bool:
+            read = (provider.bucket, provider.region, provider.endpoint)
+            return (provider.name, provider.type) == (new.name, new.type) and all(
+                want in (None, have) for want, have in zip(place, read, strict=True)
+            )
+
+        wanted = Wanted(
             kind="storage provider",
             name=new.name,
+            fields=(new.name, new.type, *place, new.is_team_default),
+            fits=fits,
+            make=lambda codec: codec.create_provider(new),
+            page=lambda after: self.list(Query(after=after, limit=LARGEST_PAGE)),
             check="Look with list_storage_providers before trying again.",
         )
+        return await create(self._api, wanted)
 
     async def get(self, id: str) -> StorageProvider:
         return await self._api.perform(lambda codec: codec.get_provider(id))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,13 +12,16 @@ from typing import Literal, TypeAlias
 
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.http.client import Http, Sleep
+from paperspace_storage_server.state.creations import Creation, Creations
+from paperspace_storage_server.state.memory import MemoryStore
+from paperspace_storage_server.state.store import Store
+from paperspace_storage_server.state.turns import TurnNotHad
 from paperspace_storage_server.wire.messages import Codec, Dialect
 from paperspace_storage_tools.errors import TimedOut
 
 DialectSetting: TypeAlias = Literal["auto", "published", "live"]
 
 DIALECTS: tuple[Dialect, ...] = ("published", "live")
-_MOST_REMEMBERED = 2000
 
 
 @cache
@@ -31,14 +34,6 @@ def codec_of(dialect: Dialect) -> Codec:
     from paperspace_storage_server.wire.published import Published
 
     return Published()
-
-
-@dataclass(slots=True)
-class _Turn:
-    """The lock of the creations of one kind and name, and how many hold it or wait for it."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    users: int = 0
 
 
 @asynccontextmanager
@@ -57,38 +52,38 @@ async def held(lock: asyncio.Lock, budget: Budget) -> AsyncGenerator[None]:
 
 @dataclass(slots=True)
 class Upstream:
-    """The team's API beyond one call: the pool, the dialect once it is known, and what was created through it."""
+    """The team's API beyond one call: the way to it, the dialect once it is known, what its creations share.
+
+    `store` and `team` are what creations are counted in and under; `now` is the wall clock, in seconds.
+    """
 
     http: Http
     dialect: DialectSetting = "auto"
     sleep: Sleep = asyncio.sleep
+    store: Store = field(default_factory=MemoryStore)
+    team: str = ""
+    now: Callable[[], float] = time.time
     probing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    created: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
-    creating: dict[tuple[str, str], _Turn] = field(default_factory=dict[tuple[str, str], _Turn])
+
+    async def aclose(self) -> None:
+        await self.http.aclose()
+        await self.store.aclose()
 
     @property
     def codec(self) -> Codec | None:
         return None if self.dialect == "auto" else codec_of(self.dialect)
 
-    def remember_created(self, id: str) -> None:
-        self.created[id] = None
-        while len(self.created) > _MOST_REMEMBERED:
-            self.created.popitem(last=False)
-
     @asynccontextmanager
-    async def one_at_a_time(self, kind: str, name: str, budget: Budget) -> AsyncGenerator[None]:
-        """Creations of one kind and name follow each other: else two lost answers could claim one resource.
+    async def turn_to_create(self, kind: str, name: str, budget: Budget) -> AsyncGenerator[Creation]:
+        """Creations of one kind and name follow each other, over all processes that share the store: else two lost
+        answers could claim one resource.
 
         Raises:
             TimedOut: the turn did not come within the budget.
+            StoreUnavailable: nobody can say whose turn it is.
         """
-        key = (kind, name)
-        turn = self.creating.setdefault(key, _Turn())
-        turn.users += 1  # those who wait count too: a lock that is dropped under them would let a third one in
         try:
-            async with held(turn.lock, budget):
-                yield
-        finally:
-            turn.users -= 1
-            if not turn.users:
-                self.creating.pop(key, None)
+            async with Creations(self.store, self.team).one_at_a_time(kind, name, budget.left()) as creation:
+                yield creation
+        except TurnNotHad:
+            raise TimedOut(budget.spent(), 0) from None

@@ -38,7 +38,7 @@ class Service:
         return entries(self.tools.values(), self._denied)
 
     async def aclose(self) -> None:
-        await self.team.upstream.http.aclose()
+        await self.team.upstream.aclose()
 
     async def call(self, tool: AnyTool, given: Mapping[str, Any], caller: Caller) -> Outcome:
         """Run one of `tools`: every failure becomes an outcome that says what to do next.

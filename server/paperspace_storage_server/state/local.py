@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from paperspace_storage_server.state.memory import MemoryStore
-from paperspace_storage_server.state.sqlite import CannotUse, SqliteStore
 from paperspace_storage_server.state.store import Store
 
 T = TypeVar("T")
@@ -19,7 +18,7 @@ class LocalStore:
     def __init__(self, file: Path, say: Callable[[str], None]) -> None:
         self._file = file
         self._say = say
-        self._store: Store = SqliteStore(file)
+        self._store: Store | None = None  # opened by what first needs it: importing sqlite3 takes time at a start
 
     async def get(self, key: str) -> str | None:
         return await self._try(lambda store: store.get(key))
@@ -43,9 +42,14 @@ class LocalStore:
         await self._try(lambda store: store.ping())
 
     async def aclose(self) -> None:
-        await self._store.aclose()
+        if self._store is not None:
+            await self._store.aclose()
 
     async def _try(self, operation: Callable[[Store], Awaitable[T]]) -> T:
+        from paperspace_storage_server.state.sqlite import CannotUse, SqliteStore
+
+        if self._store is None:
+            self._store = SqliteStore(self._file)
         store = self._store
         try:
             return await operation(store)

@@ -1,0 +1,252 @@
+"""Creations: at most one for each request, whatever gets lost; what a lost one made is found by looking."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from math import ceil
+from typing import Generic, TypeVar
+
+from pydantic_core import to_json
+
+from paperspace_storage_server.api.perform import Performing, alike
+from paperspace_storage_server.state.creations import Creation
+from paperspace_storage_server.wire.messages import Codec, Operation
+from paperspace_storage_tools.errors import (
+    Failure,
+    Kind,
+    Malformed,
+    OutcomeUnknown,
+    Refused,
+    ServerTrouble,
+    StoreUnavailable,
+    TimedOut,
+    Unreachable,
+)
+from paperspace_storage_tools.models import Page, SharedDrive, Snapshot, StorageProvider
+
+ResourceT = TypeVar("ResourceT", SharedDrive, Snapshot, StorageProvider)
+
+_MOST_PAGES = 25  # of 120 items that are read to know what was there before a creation
+_LOOKS = (0.0, 1.0, 3.0)  # seconds before each look for what a lost creation may have made
+_CLOCKS_APART = 120.0  # seconds that the API's clock may differ from ours
+_MOST_OPEN = 20  # earlier creations of one kind and name whose outcome is open
+_MOST_NAMED = 5
+UNDER_WAY = 60.0
+"""Seconds after which a request without an answer is over: the API's gateways give up by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted(Generic[ResourceT]):
+    """A resource that is to be created: how to ask for it, where it would be listed, and how to know it again.
+
+    `fields` are those of the request that tell one request from another; `fits` compares a listed resource with them.
+    """
+
+    kind: Kind
+    name: str
+    fields: tuple[object, ...]
+    fits: Callable[[ResourceT], bool]
+    make: Callable[[Codec], Operation[ResourceT]]
+    page: Callable[[str | None], Awaitable[Page[ResourceT]]]
+    check: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(to_json(self.fields)).hexdigest()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Open:
+    """What is written down of a creation before its request goes out: for the next one, in whichever process.
+
+    `before` are the ids of what fitted it then, None where they could not be known; `sent` is the wall clock's time.
+    """
+
+    wanted: str
+    sent: float
+    before: list[str] | None
+
+
+def _read(record: str | None) -> list[_Open]:
+    return [_Open(**one) for one in json.loads(record or "[]")]
+
+
+def _written(open: list[_Open]) -> str:
+    return json.dumps([asdict(one) for one in open])
+
+
+async def create(api: Performing, wanted: Wanted[ResourceT], *, again: bool = True) -> ResourceT:
+    """Create at most once.
+
+    Where the API's answer is lost, exactly one resource that was not there before, with the fields asked for, is the
+    answer; none or several is an honest "unknown". A request that was called unknown, or cancelled, and is made
+    again, is looked for first: what it made is the answer, and while it may still be under way nothing is sent.
+    `again` is false where only a new one will do, whatever an earlier request may have made.
+    """
+    if (codec := api.upstream.codec) is not None:
+        wanted.make(codec)  # refuses what cannot be expressed before anything is asked
+    elif alike(wanted.make) is None:
+        wanted.make(await api.codec())  # else a probe that fails for the list would be made again for the write
+    came = api.upstream.now()
+    async with api.upstream.turn_to_create(wanted.kind, wanted.name, api.budget) as creation:
+        there = await _fitting(wanted)
+        turn = _Turn(api, wanted, creation, _read(creation.earlier))
+        if again and (found := await turn.made_earlier(there, came)) is not None:
+            api.notice(
+                f"An earlier request for the same had no answer. This {wanted.kind} is the only new one that fits it, "
+                "so it is the answer, and no second one was made."
+            )
+            return found
+        before = None if there is None else [one.id for one in there]
+        mine = await turn.opens(before)
+        try:
+            made = await api.perform(wanted.make)
+        except Failure as failure:
+            if failure.changed != "unknown":
+                await turn.settled()
+                raise
+            made = await _find_created(api, wanted, mine, failure)
+            api.notice(
+                f"The API's answer was lost. This {wanted.kind} was found by looking: it is the only new one that fits "
+                "what was asked for. Who else makes one of that name at that moment could have made it."
+            )
+        await turn.settled(made.id)
+        return made
+
+
+class _Turn(Generic[ResourceT]):
+    """One creation, and the open ones of its kind and name before it."""
+
+    def __init__(self, api: Performing, wanted: Wanted[ResourceT], creation: Creation, others: list[_Open]) -> None:
+        self._api = api
+        self._wanted: Wanted[ResourceT] = wanted
+        self._creation = creation
+        self._others = others[-_MOST_OPEN:]
+
+    async def made_earlier(self, there: list[ResourceT] | None, came: float) -> ResourceT | None:
+        """What an earlier request made that this one repeats; None where there is none, or it has made nothing.
+
+        A request that `came` before the earlier one was sent repeats nothing: it only waited for its turn.
+
+        Raises:
+            OutcomeUnknown: it cannot be told, or may still be under way.
+        """
+        now = self._api.upstream.now()
+        for earlier in [one for one in self._same() if one.sent < came]:
+            found = _made_by(earlier, self._wanted, there, now)
+            self._others.remove(earlier)
+            if found is not None:
+                await self.settled(found.id)
+                return found
+        return None
+
+    async def opens(self, before: list[str] | None) -> _Open:
+        """Write it down. Raises `StoreUnavailable`: then it must not be sent."""
+        mine = _Open(wanted=self._wanted.digest, sent=self._api.upstream.now(), before=before)
+        await self._creation.opens(_written([*self._others, mine]))
+        return mine
+
+    async def settled(self, id: str | None = None) -> None:
+        """Its outcome is known: `id`, or nothing, was made. What is known of the others stays."""
+        for one in self._same():
+            if id is not None and one.before is not None:
+                one.before.append(id)  # it is this request's, so no answer of theirs
+        with suppress(StoreUnavailable):  # a record that stays makes the next one look once more than it needs
+            if self._others:
+                await self._creation.opens(_written(self._others))
+            else:
+                await self._creation.settled()
+
+    def _same(self) -> list[_Open]:
+        return [one for one in self._others if one.wanted == self._wanted.digest]
+
+
+def _made_by(earlier: _Open, wanted: Wanted[ResourceT], there: list[ResourceT] | None, now: float) -> ResourceT | None:
+    left = earlier.sent + UNDER_WAY - now
+    unknown = f"An earlier request for this {wanted.kind} had no answer"
+    if there is None or earlier.before is None:
+        if left <= 0:
+            return None
+        raise OutcomeUnknown(f"{unknown}, and what there is cannot be listed. Nothing was sent now.", wanted.check)
+    new = [one for one in there if one.id not in earlier.before and _in_time(one, earlier.sent, now)]
+    if len(new) == 1:
+        return new[0]
+    if new:
+        ids = ", ".join(one.id for one in new[:_MOST_NAMED])
+        raise OutcomeUnknown(f"{unknown}, and several new ones fit it: {ids}. Nothing was sent now.", wanted.check)
+    if left > 0:
+        raise OutcomeUnknown(
+            f"{unknown} and may still be under way; none that fits is there yet. Nothing was sent now.",
+            f"Call again in {ceil(left)} s: then it is looked for once more, and a new one made if there is none.",
+        )
+    return None
+
+
+async def _fitting(wanted: Wanted[ResourceT]) -> list[ResourceT] | None:
+    """What is there already and fits; None where it cannot be known."""
+    try:
+        return [item async for item in _all(wanted.page) if wanted.fits(item)]
+    except (ServerTrouble, TimedOut, Unreachable) as failure:
+        failure.changed = "nothing"
+        raise
+    except Refused as failure:
+        if failure.status == 401:
+            raise
+        return None
+    except (Malformed, _TooMany):
+        return None
+
+
+async def _find_created(api: Performing, wanted: Wanted[ResourceT], mine: _Open, cause: Failure) -> ResourceT:
+    unknown = f"It is unknown whether the {wanted.kind} was created: {cause.short()}"
+    if mine.before is None:
+        raise OutcomeUnknown(unknown, wanted.check)
+    looked = False
+    for pause in _LOOKS:
+        if pause >= api.budget.left():
+            break
+        await api.upstream.sleep(pause)
+        try:
+            there = [item async for item in _all(wanted.page) if item.id not in mine.before and wanted.fits(item)]
+        except (Failure, _TooMany):
+            continue
+        looked = True
+        new = [item for item in there if _in_time(item, mine.sent, api.upstream.now())]
+        if len(new) == 1:
+            return new[0]
+        if len(new) > 1:
+            ids = ", ".join(item.id for item in new[:_MOST_NAMED])
+            raise OutcomeUnknown(f"{unknown} Several new ones fit it: {ids}.", wanted.check)
+    found = "None that fits was found by looking." if looked else "Looking for it was not possible either."
+    raise OutcomeUnknown(f"{unknown} {found}", wanted.check)
+
+
+def _in_time(item: SharedDrive | Snapshot | StorageProvider, sent: float, now: float) -> bool:
+    """Whether it can have been made by a request that was sent then: its date may say that somebody else made it."""
+    try:
+        made = datetime.fromisoformat(item.dt_created or "")
+    except ValueError:
+        return True
+    made = made if made.tzinfo else made.replace(tzinfo=UTC)
+    return sent - _CLOCKS_APART <= made.timestamp() <= now + _CLOCKS_APART
+
+
+class _TooMany(Exception):
+    """More than `_MOST_PAGES`."""
+
+
+async def _all(page: Callable[[str | None], Awaitable[Page[ResourceT]]]) -> AsyncIterator[ResourceT]:
+    after: str | None = None
+    for _ in range(_MOST_PAGES):
+        one = await page(after)
+        for item in one.items:
+            yield item
+        after = one.next_page
+        if after is None:
+            return
+    raise _TooMany
