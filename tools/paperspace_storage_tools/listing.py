@@ -59,4 +59,7 @@ def _without(entry: Entry, denied: frozenset[str]) -> Entry:
 
 
 if __name__ == "__main__":
+    from paperspace_storage_tools.skills import tables
+
     write()
+    tables.write()  # the skills' pages are made from the same definitions

@@ -29,6 +29,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("demo", "the main job on the sandbox, through a real MCP client"),
     "sandbox": ("sandbox", "the emulated API alone, over HTTP"),
     "tools": ("tools", "the catalogue and what it costs"),
+    "skill": ("skill", "the Agent Skills: listed, or written as folders"),
+    "report": ("report", "what the team stores, as one page or as text"),
 }
 """Name -> its module in this package, and what it does in a line. Several names may share a module."""
 

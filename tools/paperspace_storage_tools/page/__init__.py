@@ -21,7 +21,7 @@ _POLICY: Final = "default-src 'none'; script-src '{script}'; style-src '{style}'
 @cache
 def html() -> str:
     """The page for hosts: it waits for a tool's result."""
-    text = (files(__package__) / "storage.html").read_text(encoding="utf-8")
+    text = (files(__name__) / "storage.html").read_text(encoding="utf-8")
     digests = {tag: _digest(_inside(text, tag)) for tag in ("script", "style")}
     return text.replace('content="CSP"', f'content="{_POLICY.format(**digests)}"')
 

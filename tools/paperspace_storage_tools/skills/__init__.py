@@ -87,7 +87,7 @@ def honoured(tools: Collection[str]) -> tuple[Skill, ...]:
 
 
 def _read(name: str) -> Skill:
-    found = sorted(_walk(files(__package__) / name), key=lambda file: (file.path != ENTRY, file.path))
+    found = sorted(_walk(files(__name__) / name), key=lambda file: (file.path != ENTRY, file.path))
     frontmatter, body = split(found[0].text)
     return Skill(name, frontmatter, body, tuple(found))
 

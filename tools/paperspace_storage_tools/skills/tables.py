@@ -1,7 +1,7 @@
 """The generated part of the skills: `references/tools.md`, what each tool takes and answers, from the catalogue.
 
-After a change of a tool, or of the tools that a skill's text names: `python -m paperspace_storage_tools.skills.tables`.
-A test compares the files with what this makes.
+`python -m paperspace_storage_tools.listing` makes them with the rest; after a change of the tools that a skill's text
+names, `python -m paperspace_storage_tools.skills.tables`. A test compares the files with what this makes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _KINDS = {"read": "reads", "write": "writes", "destructive": "destroys: confirme
 _HEAD = """# Tools: arguments and results
 
 Made from the tools' own definitions. Over MCP these are the arguments of the tool; in a shell
-`paperspace-storage-mcp call TOOL name=value ...`, or one JSON object in the place of `name=value`, does the same and prints
-the result as JSON. An unknown argument is an error. An empty one counts as not given. A result lacks what the API did
-not give.
+`paperspace-storage-mcp call TOOL name=value ...`, or one JSON object in the place of `name=value`, does the same and
+prints the result as JSON. An unknown argument is an error. An empty one counts as not given. A result lacks what the
+API did not give.
 """
 
 
