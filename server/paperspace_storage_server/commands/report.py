@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from paperspace_storage_server.commands.flags import add_selection, add_switch, settings_of
+from paperspace_storage_server.commands.flags import add_settings, settings_of
 
 if TYPE_CHECKING:
     from paperspace_storage_server.calls.service import Service
@@ -41,8 +41,7 @@ def add(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="where to write the page (HTML, readable by you alone); without it a text is printed (no variable)",
     )
-    add_switch(parser, "--sandbox", "report on the embedded sandbox: no key, no network [PAPERSPACE_MCP_SANDBOX]")
-    add_selection(parser)
+    add_settings(parser, "api", "selection")
 
 
 def run(options: Namespace) -> int:
