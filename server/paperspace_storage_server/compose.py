@@ -15,6 +15,7 @@ from paperspace_storage_server import __version__
 from paperspace_storage_server.api.upstream import Upstream
 from paperspace_storage_server.calls.call import Process, Team
 from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.guard.allowance import Allowance
 from paperspace_storage_server.guard.audit import AuditFile
 from paperspace_storage_server.guard.confirm import Questions
 from paperspace_storage_server.guard.hygiene import Hygiene
@@ -61,13 +62,15 @@ def make_service(
             vault.keep(secret)
     audit = Path("/dev/stderr") if settings.audit_file == "stderr" else settings.audit_file
     process = Process(settings, AuditFile(audit) if audit else None)
+    upstream, limit = open_upstream(settings), settings.max_destructive
     team = Team(
         vault=vault,
         hygiene=Hygiene(vault),
         profiles=profiles,
         protection=Protection(settings.protect),
-        upstream=open_upstream(settings),
+        upstream=upstream,
         questions=Questions(clock),
+        allowance=Allowance(upstream.store, "this user", limit.count if limit else None, limit.seconds if limit else 0),
     )
     return Service(process, team)
 

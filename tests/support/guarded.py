@@ -22,6 +22,7 @@ from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.mcp.server import build_server
 from paperspace_storage_server.sandbox.app import create_app
 from paperspace_storage_server.settings import Settings
+from paperspace_storage_server.state.store import Store
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.ports import Credentials
 from support.service import service_over
@@ -130,7 +131,11 @@ def everything_in(result: CallToolResult) -> str:
 
 
 def make(
-    dialect: Dialect, settings: Mapping[str, Any] | None = None, *, clock: Callable[[], float] = time.monotonic
+    dialect: Dialect,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    store: Store | None = None,
 ) -> tuple[Api, Service]:
     """The server's service over an API of its own; pauses take no time."""
     api = Api(dialect)
@@ -144,7 +149,7 @@ def make(
         }
     )
 
-    return api, service_over(lambda: ThroughHttpx(api), chosen, profiles=profiles, clock=clock)
+    return api, service_over(lambda: ThroughHttpx(api), chosen, profiles=profiles, clock=clock, store=store)
 
 
 @asynccontextmanager
@@ -154,9 +159,10 @@ async def world(
     era: Era = "auto",
     elicit: ElicitationFnT | None = None,
     clock: Clock | None = None,
+    store: Store | None = None,
     **settings: Any,
 ) -> AsyncGenerator[World]:
-    api, service = make(dialect, settings, clock=clock or time.monotonic)
+    api, service = make(dialect, settings, clock=clock or time.monotonic, store=store)
     try:
         async with Client(build_server(service), mode=era, elicitation_callback=elicit, cache=None) as client:
             made = World(api, service, client)

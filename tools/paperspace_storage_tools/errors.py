@@ -56,6 +56,14 @@ def quoted(message: str | None) -> str:
     return f' The API said: "{message}".'
 
 
+def span(seconds: float) -> str:
+    """A time for people, rounded up: `40 s`, `12 min`, `3 h`."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size or seconds == size:
+            return f"{ceil(seconds / size)} {unit}"
+    return f"{max(1, ceil(seconds))} s"
+
+
 def tries_in_words(tries: int) -> str:
     return f" after {tries} tries" if tries > 1 else ""
 
@@ -158,6 +166,28 @@ class CannotBeShown(Failure):
         return (
             f"A name or a field of this {self.what} holds a secret that this server knows, so nobody can be shown what "
             "would be confirmed. Ask the person to rename it in the Paperspace console first."
+        )
+
+
+@dataclass
+class OverAllowance(Failure):
+    """The operator's bound on deletions and restores is reached: `count` in `seconds`; the next in `wait` seconds."""
+
+    count: int
+    seconds: float
+    wait: float | None
+
+    def text(self) -> str:
+        if self.wait is None:
+            return (
+                "The operator allows no deletions and restores here (PAPERSPACE_MCP_MAX_DESTRUCTIVE). Ask them to "
+                "raise it, or do it in the Paperspace console."
+            )
+        what = "deletion or restore" if self.count == 1 else "deletions or restores"
+        return (
+            f"The operator allows {self.count} {what} in {span(self.seconds)}, and as many were made. "
+            f"The next can be made in {span(self.wait)}; do not try before. Only the operator can raise that "
+            "(PAPERSPACE_MCP_MAX_DESTRUCTIVE)."
         )
 
 

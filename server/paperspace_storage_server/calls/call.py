@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from paperspace_storage_server.api.storage import PaperspaceStorage
 from paperspace_storage_server.api.upstream import Upstream
 from paperspace_storage_server.guard import confirm as confirmation
+from paperspace_storage_server.guard.allowance import Allowance
 from paperspace_storage_server.guard.audit import Attempt, AuditFile
 from paperspace_storage_server.guard.confirm import CannotAsk, Question, Questions
 from paperspace_storage_server.guard.hygiene import Hygiene
@@ -25,6 +26,7 @@ from paperspace_storage_tools.ports import Act, AtStake, Credentials, Look
 from paperspace_storage_tools.tool import AnyTool
 
 _RESERVE = 0.2  # of the budget, kept from the question for the deletion itself
+_COUNTED: frozenset[Act] = frozenset({"delete", "restore"})
 _PARTICIPLES: dict[Act, str] = {
     "delete": "deleted",
     "restore": "restored over",
@@ -92,6 +94,7 @@ class Team:
     protection: Protection
     upstream: Upstream
     questions: Questions
+    allowance: Allowance
 
 
 @dataclass(slots=True)
@@ -137,6 +140,9 @@ class GuardedCall:
     async def allow(self, act: Act, look: Look, *, confirm: str | None) -> AtStake:
         at_stake = await look()
         self.refuse_protected(at_stake, _PARTICIPLES[act])
+        counted = act in _COUNTED
+        if counted:
+            await self.team.allowance.check()
         how = self.process.settings.confirm
         if how == "never":
             if confirm is not None:
@@ -149,6 +155,8 @@ class GuardedCall:
         else:
             confirmation.check_typed(act, at_stake, confirm, self.team.hygiene)
             self._confirmed("typed name")
+        if counted:
+            await self.team.allowance.take()
         return at_stake
 
     async def _asked(self, act: Act, at_stake: AtStake, look: Look) -> bool:
