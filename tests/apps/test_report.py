@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,6 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from paperspace_storage_server.__main__ import main
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.commands.report import NoReport, gather, text_lines
 from paperspace_storage_server.http.in_process import ThroughHttpx
@@ -26,6 +26,7 @@ from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.page import html
 from support.guarded import API_KEY, DIALECTS, URL, Api, make
 from support.service import service_over
+from support.stdio_server import environment
 
 Replace = Callable[[httpx.Request], httpx.Response | None]
 
@@ -39,13 +40,17 @@ def _made(dialect: Dialect, **settings: Any) -> Generator[tuple[Api, Service]]:
         api.close()
 
 
-def _report(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["report", *arguments, "--sandbox"])
-    gc.unfreeze()  # as it was before the command line took it in hand
-    out, err = capsys.readouterr()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, out, err
+def _report(*arguments: str, home: Path) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "paperspace_storage_server", "report", *arguments],
+        env={**environment(), "HOME": str(home), "USERPROFILE": str(home), "PYTHONIOENCODING": "utf-8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
 
 
 def _data(page: str) -> dict[str, Any]:
@@ -111,39 +116,38 @@ def test_the_text_is_free_of_escapes_whatever_a_name_holds(dialect: Dialect) -> 
     assert any("before red </script> (ss1)" in line for line in lines)
 
 
-def test_a_page_is_written_whole_and_for_its_owner_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_page_is_written_whole_and_for_its_owner_alone(tmp_path: Path) -> None:
     file = tmp_path / "storage.html"
     file.write_text("an older one", encoding="utf-8")
     file.chmod(0o644)
-    assert _report(str(file), capsys=capsys) == (0, "", "")
+    assert _report(str(file), "--sandbox", home=tmp_path) == (0, "", "")
     page = file.read_text(encoding="utf-8")
     data = _data(page)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert {"utilization", "drives", "snapshots", "made"} <= set(data)
     assert data["made"].endswith("UTC, in the sandbox")
     assert page.split('id="data">')[0] == html().split('id="data">')[0]
-    assert list(tmp_path.iterdir()) == [file]
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == [file]
 
 
-def test_a_link_is_refused_and_what_it_leads_to_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_link_is_refused_and_what_it_leads_to_stays(tmp_path: Path) -> None:
     target = tmp_path / "kept"
     target.write_text("kept", encoding="utf-8")
     link = tmp_path / "storage.html"
     link.symlink_to(target)
-    code, out, err = _report(str(link), capsys=capsys)
-    assert (code, out) == (1, "")
-    assert err == f"paperspace-storage-mcp: {link}: is a link; give the place that it leads to\n"
+    said = f"paperspace-storage-mcp: {link}: is a link; give the place that it leads to\n"
+    assert _report(str(link), "--sandbox", home=tmp_path) == (1, "", said)
     assert target.read_text(encoding="utf-8") == "kept"
 
 
-def test_a_folder_that_does_not_exist_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = _report(str(tmp_path / "no" / "storage.html"), capsys=capsys)
-    assert code == 1
-    assert err == f"paperspace-storage-mcp: {tmp_path / 'no' / 'storage.html'}: No such file or directory\n"
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "no" / "storage.html"
+    said = f"paperspace-storage-mcp: {file}: No such file or directory\n"
+    assert _report(str(file), "--sandbox", home=tmp_path) == (1, "", said)
 
 
-def test_without_a_file_a_text_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = _report(capsys=capsys)
+def test_without_a_file_a_text_is_printed(tmp_path: Path) -> None:
+    code, out, err = _report("--sandbox", home=tmp_path)
     assert (code, err) == (0, "")
     assert "Stored: 4,488.5 GB; 5,000.0 GB included in the plan, 511.5 GB of it left\n" in out
     assert "  sharedStorage  ###########################      4,000.0 GB   89.1%\n" in out
@@ -152,15 +156,7 @@ def test_without_a_file_a_text_is_printed(capsys: pytest.CaptureFixture[str]) ->
     assert "    by hand    Before CUDA 12.8 upgrade (" in out
 
 
-def test_without_a_key_the_report_says_what_to_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for variable in ("PAPERSPACE_API_KEY", "PAPERSPACE_API_TOKEN"):
-        monkeypatch.delenv(variable, raising=False)
-    with pytest.raises(SystemExit) as ended:
-        main(["report"])
-    gc.unfreeze()
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (1, "")
+def test_without_a_key_the_report_says_what_to_set(tmp_path: Path) -> None:
+    code, out, err = _report(home=tmp_path)
+    assert (code, out) == (1, "")
     assert "PAPERSPACE_API_KEY" in err

@@ -22,7 +22,7 @@ from support.recorded import Mode, connected
 from support.schemas import check
 
 HERE = Path(__file__).parent
-MOST_BYTES = 12_800
+MOST_BYTES = 13_400  # 600 of them are `_meta`, which hosts read and models do not
 MOST_BYTES_SEEN = 5_800
 NOISE = {"anyOf", "oneOf", "allOf", "$ref", "$defs", "title", "default", "const"}
 each = pytest.mark.parametrize("tool", CATALOGUE, ids=lambda tool: tool.name)

@@ -39,7 +39,17 @@ def make(tool: AnyTool) -> Entry:
             "idempotentHint": tool.repeatable,
             "openWorldHint": True,
         },
+        **_page(tool),
     }
+
+
+def _page(tool: AnyTool) -> Entry:
+    """Which page shows the tool's result; and that no page may call what writes: the model asks for that, or nobody."""
+    from paperspace_storage_tools import page
+
+    if tool.writes:
+        return {"_meta": {"ui": {"visibility": ["model"]}}}
+    return {"_meta": {"ui": {"resourceUri": page.URI}}} if tool.name in page.SHOWS else {}
 
 
 def write() -> None:

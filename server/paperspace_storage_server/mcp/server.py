@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from mcp.server import Server
-from mcp.server.caching import CacheHint
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     GetPromptRequestParams,
+    GetPromptResult,
     InputRequiredResult,
     ListPromptsResult,
     ListResourcesResult,
@@ -23,7 +24,11 @@ from paperspace_storage_server import __version__
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.guard.hygiene import Json
+from paperspace_storage_server.mcp.apps import Apps
 from paperspace_storage_server.mcp.caller import Context, InputRequired, McpCaller
+from paperspace_storage_server.mcp.offers import COMPLETE, LIST_LIFE, Offer, list_resources, read_resource
+from paperspace_storage_server.mcp.prompts import Prompts
+from paperspace_storage_server.mcp.skills import Skills
 
 NAME = "paperspace-storage"
 INSTRUCTIONS = (
@@ -34,22 +39,26 @@ INSTRUCTIONS = (
     "you take from the person, not from a field. Snapshot operations may go on after the answer: pass waitSeconds, or "
     "follow `event` with get_machine_event. After a failed write, read what it says about what was changed."
 )
-_COMPLETE = "complete"  # the 2026 era asks for it; the SDK leaves it out for older ones
-_LIST_LIFE = CacheHint(ttl_ms=3_600_000, scope="public")  # the catalogue is fixed for the life of the process
 
 
 def build_server(service: Service) -> Server[Any]:
-    """The MCP server: tools, and the empty lists that a client may ask any server for."""
+    """The MCP server: tools, and what it offers beside them, as far as the caller's tools can carry it."""
     tools: Json | None = None
+    cleaned = service.team.hygiene.failure
+
+    def selected(context: Context) -> Collection[str]:
+        return service.tools
+
+    offers: Sequence[Offer] = (Apps(selected), Skills(selected))
+    prompts = Prompts(selected)
 
     async def list_tools(context: Context, params: PaginatedRequestParams) -> Json:
         nonlocal tools
         if tools is None:
-            tools = {"resultType": _COMPLETE, "tools": service.catalogue()}
+            tools = {"resultType": COMPLETE, "tools": service.catalogue()}
         return tools
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> Json | InputRequiredResult:
-        cleaned = service.team.hygiene.failure
         tool = service.tools.get(params.name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {cleaned(params.name)[:80]}")
@@ -59,20 +68,20 @@ def build_server(service: Service) -> Server[Any]:
             return required.result
         return _result(outcome)
 
-    async def list_resources(context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
-        return ListResourcesResult(resources=[])
+    async def on_list_resources(context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
+        return list_resources(offers, context)
 
     async def list_templates(context: Context, params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
         return ListResourceTemplatesResult(resource_templates=[])
 
-    async def read_resource(context: Context, params: ReadResourceRequestParams) -> InputRequiredResult:
-        raise MCPError(INVALID_PARAMS, "This server has no resources", {"uri": str(params.uri)})
+    async def on_read_resource(context: Context, params: ReadResourceRequestParams) -> Json:
+        return await read_resource(offers, context, str(params.uri), cleaned)
 
     async def list_prompts(context: Context, params: PaginatedRequestParams | None) -> ListPromptsResult:
-        return ListPromptsResult(prompts=[])
+        return prompts.list(context)
 
-    async def get_prompt(context: Context, params: GetPromptRequestParams) -> InputRequiredResult:
-        raise MCPError(INVALID_PARAMS, "This server has no prompts")
+    async def get_prompt(context: Context, params: GetPromptRequestParams) -> GetPromptResult:
+        return prompts.get(context, params)
 
     server: Server[Any] = Server(
         NAME,
@@ -80,14 +89,13 @@ def build_server(service: Service) -> Server[Any]:
         title="Paperspace Storage",
         instructions=INSTRUCTIONS,
         cache_hints={
-            "tools/list": _LIST_LIFE,
-            "resources/list": _LIST_LIFE,
-            "resources/templates/list": _LIST_LIFE,
-            "prompts/list": _LIST_LIFE,
+            "tools/list": LIST_LIFE,
+            "resources/list": LIST_LIFE,
+            "resources/templates/list": LIST_LIFE,
+            "prompts/list": LIST_LIFE,
         },
-        on_list_resources=list_resources,
+        on_list_resources=on_list_resources,
         on_list_resource_templates=list_templates,
-        on_read_resource=read_resource,
         on_list_prompts=list_prompts,
         on_get_prompt=get_prompt,
     )
@@ -96,13 +104,16 @@ def build_server(service: Service) -> Server[Any]:
     # Registered this way because the results are plain dictionaries: a model in between would be dumped twice.
     server.add_request_handler("tools/list", PaginatedRequestParams, list_tools)
     server.add_request_handler("tools/call", CallToolRequestParams, call_tool)
+    server.add_request_handler("resources/read", ReadResourceRequestParams, on_read_resource)
+    for offer in offers:
+        offer.extend(server)
     return server
 
 
 def _result(outcome: Outcome) -> Json:
     """A call's outcome as a tool result: `content` is the structured result as compact JSON, or the failure's text."""
     result: Json = {
-        "resultType": _COMPLETE,
+        "resultType": COMPLETE,
         "content": [{"type": "text", "text": outcome.text}],
         "isError": outcome.failure is not None,
     }

@@ -12,15 +12,18 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Final
 
+URI: Final = "ui://paperspace-storage/storage.html"
+SHOWS: Final = frozenset({"get_storage_utilization", "list_shared_drives", "list_snapshots"})  # whose results
 _POLICY: Final = "default-src 'none'; script-src '{script}'; style-src '{style}'; base-uri 'none'; form-action 'none'"
 
 
 @cache
 def html() -> str:
     """The page for hosts: it waits for a tool's result."""
+    from importlib.resources import files  # only where somebody asks for the page: the start pays for each import
+
     text = (files(__name__) / "storage.html").read_text(encoding="utf-8")
     digests = {tag: _digest(_inside(text, tag)) for tag in ("script", "style")}
     return text.replace('content="CSP"', f'content="{_POLICY.format(**digests)}"')
