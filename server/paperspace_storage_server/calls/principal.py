@@ -1,0 +1,41 @@
+"""Who calls a hosted server, and what they may do: all that a surface is told of them. Knows no token, no protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from paperspace_storage_tools.tool import AnyTool
+
+Scope: TypeAlias = Literal["storage:read", "storage:write", "storage:destroy"]
+SCOPES: Final[tuple[Scope, ...]] = ("storage:read", "storage:write", "storage:destroy")
+"""Each implies those before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """One caller of one team. `key` tells callers apart, whatever they call themselves; `name` is for people."""
+
+    key: str
+    name: str
+    team: str
+    scopes: frozenset[Scope]
+
+    def lacks(self, needed: Scope) -> list[Scope]:
+        """What is missing for `needed`, all of it; nothing where it is covered."""
+        return [scope for scope in SCOPES[: SCOPES.index(needed) + 1] if scope not in self.scopes]
+
+
+def with_implied(scopes: Iterable[str]) -> frozenset[Scope]:
+    """Those of the words that are scopes of ours, and what they imply."""
+    words = set(scopes)
+    highest = max((place for place, scope in enumerate(SCOPES) if scope in words), default=-1)
+    return frozenset(SCOPES[: highest + 1])
+
+
+def scope_of(tool: AnyTool) -> Scope:
+    """What a caller needs for this tool. To point a storage provider elsewhere can lose as much as a deletion."""
+    if tool.kind == "destructive" or (tool.toolset == "storage-providers" and tool.overwrites):
+        return "storage:destroy"
+    return "storage:write" if tool.writes else "storage:read"
