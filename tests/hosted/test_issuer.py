@@ -139,7 +139,8 @@ async def test_with_the_issuer_away_the_last_keys_go_on() -> None:
     web, clock = Web(), Clock()
     web.publish(pair())
     issuer = await found(web, clock)
-    for wrong in (NotFetched("no answer in 5 s"), {"keys": []}, {"keys": "none"}, {}):
+    wrongs: list[dict[str, object] | NotFetched] = [NotFetched("no answer in 5 s"), {"keys": []}, {"keys": "none"}, {}]
+    for wrong in wrongs:
         clock.now += REFRESHED_EVERY
         web.documents[KEYS_AT] = wrong
         assert [key.kid for key in await issuer.keys_for("RS256", "one")] == ["one"]

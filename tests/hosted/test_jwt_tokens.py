@@ -27,7 +27,8 @@ async def verifier(*pairs: SigningPair, web: Web | None = None, **settings: Any)
     web.publish(*(pairs or (OURS,)))
     issuer = Issuer(ISSUER, web.fetch)
     await issuer.discover()
-    return JwtTokens(issuer, **{"audiences": [RESOURCE], **settings})
+    settings.setdefault("audiences", [RESOURCE])
+    return JwtTokens(issuer, **settings)
 
 
 async def refusal(token: str, tokens: JwtTokens | None = None) -> str:

@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "tools": ("tools", "the catalogue and what it costs"),
     "skill": ("skill", "the Agent Skills: listed, or written as folders"),
     "report": ("report", "what the team stores, as one page or as text"),
+    "token": ("token", "static tokens for a hosted server"),
 }
 """Name -> its module in this package, and what it does in a line. Several names may share a module."""
 

@@ -123,7 +123,7 @@ class _Reading(Generic[PolicyT]):
     policy_of: type[PolicyT]
 
     def entry(self, name: str, table: object) -> TeamEntry[PolicyT]:
-        where = f"[teams.{name[:64]}]"
+        where = f"[teams.{name[:64] if name.isprintable() else '...'}]"
         if not NAME.fullmatch(name):
             raise Unreadable(f"{where}: a team's name is up to 64 letters, digits, spaces, dots, dashes")
         fields = _table(table, _FIELDS, where)
