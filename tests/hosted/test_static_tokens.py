@@ -194,6 +194,14 @@ def command(*arguments: str) -> int:
     return done.value.code
 
 
+@pytest.fixture(autouse=True)
+def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of the person who runs the tests."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in [name for name in os.environ if name.startswith("PAPERSPACE_")]:
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def tokens_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PAPERSPACE_MCP_TOKENS_FILE", str(file))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
@@ -35,7 +34,7 @@ def add(parser: ArgumentParser) -> None:
     )
     revoke.add_argument("name", metavar="NAME")
     for one in (new, listing, revoke):
-        one.add_argument("--tokens-file", metavar="FILE", type=Path, help=f"the file [{_FILE}]")
+        one.add_argument("--tokens-file", metavar="FILE", help=f"the file [{_FILE}]")
     parser.epilog = (
         "A running server sees the change by itself. The file holds hashes: a token that is lost is made anew."
     )
@@ -67,12 +66,12 @@ def run(options: Namespace) -> int:
 
 
 def _file_of(options: Namespace) -> Path:
-    from paperspace_storage_server.settings import SettingsError
+    from paperspace_storage_server.settings import SettingsError, load_settings
 
-    file = cast("Path | None", options.tokens_file) or Path(os.environ.get(_FILE, ""))
-    if file == Path(""):
+    file = load_settings({"tokens_file": options.tokens_file}).tokens_file
+    if file is None:
         raise SettingsError(f"{_FILE} (--tokens-file): not set; name the file that the server reads")
-    return file.expanduser()
+    return file
 
 
 def _make(file: Path, options: Namespace) -> str:
