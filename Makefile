@@ -3,9 +3,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-CODE := server tools tests bench
+CODE := server tools tests bench packages
 
-.PHONY: demo test check setup format bench lock clean
+.PHONY: demo test check setup format bench lock clean manifests version dist audit lowest newest
 
 demo: $(VENV)/.run
 	@$(BIN)/paperspace-storage-mcp demo
@@ -44,9 +44,40 @@ lock: $(VENV)/.run
 	@$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --group dev --python-version 3.11 pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --group release --constraint requirements/dev.txt --python-version 3.11 -o requirements/release.txt
+
+# Packages: docs/releasing.md says what each is for.
+$(VENV)/.release: $(VENV)/.run requirements/release.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/release.txt
+	@touch $@
+
+# After a change of packages/facts.toml, of a skill or of the icon.
+manifests: $(VENV)/.run
+	$(BIN)/python -m packages.write
+
+version: $(VENV)/.run
+	@test -n "$(TO)" || { echo "which version? make version TO=1.2.3" >&2; exit 2; }
+	$(BIN)/python -m packages.write --version $(TO)
+
+dist: $(VENV)/.release
+	$(BIN)/python -m packages.build
+
+# Known weaknesses of what is installed, and of the clients the tests use. Asks the advisory databases.
+audit: $(VENV)/.release
+	$(BIN)/pip-audit --requirement requirements/run.txt --no-deps --disable-pip
+	$(BIN)/pip-audit --requirement requirements/dev.txt --no-deps --disable-pip
+	cd tests/clients && npm audit --omit=dev
+	$(BIN)/zizmor --offline .github
+
+# The fast tests on the oldest versions that pyproject.toml allows, then on the newest.
+lowest newest: $(VENV)/.release
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)-$@
+	$(BIN)/uv pip compile --quiet --no-header --python-version 3.11 --resolution $(if $(filter lowest,$@),lowest-direct,highest) --extra hosted pyproject.toml -o $(VENV)-$@/versions.txt
+	$(BIN)/uv pip install --quiet --python $(VENV)-$@/bin/python --constraint $(VENV)-$@/versions.txt --group dev --requirement $(VENV)-$@/versions.txt
+	$(VENV)-$@/bin/python -m pytest -m "not slow" $(PYTEST)
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/compare.py $(BENCH)
 
 clean:
-	rm -rf $(VENV) build dist results
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest build dist results
