@@ -45,6 +45,18 @@ def _content(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
+def write(root: Path = facts.ROOT) -> list[Path]:
+    """Make them what they must be; the paths that were written or removed are answered."""
+    stale = differences(root)
+    for path, content in stale.items():
+        if content is None:
+            (root / path).unlink()
+        else:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(content)
+    return list(stale)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m packages.write", description=__doc__)
     parser.add_argument("--version", help="set this version first")
@@ -52,17 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.version:
         facts.set_version(options.version)
-    stale = differences()
-    for path, content in stale.items():
-        print(("differs: " if options.check else "written: " if content is not None else "removed: ") + str(path))
-        if options.check:
-            continue
-        if content is None:
-            (facts.ROOT / path).unlink()
-        else:
-            (facts.ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-            (facts.ROOT / path).write_bytes(content)
-    return 1 if options.check and stale else 0
+    touched = list(differences()) if options.check else write()
+    for path in touched:
+        print(f"{'differs' if options.check else 'written'}: {path}")
+    return 1 if options.check and touched else 0
 
 
 if __name__ == "__main__":
