@@ -1,4 +1,4 @@
-"""`make dist`: every artefact of a release, checked, in one folder; run twice on one commit, it writes the same bytes."""
+"""`make dist`: every artefact of a release, checked, in one folder; the same commit makes the same bytes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,23 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-
-from jsonschema import Draft7Validator
+from typing import TypedDict
 
 from packages import bundle, facts, licences, manifests, write
 
 BIN = Path(sys.executable).parent
+
+
+class Listed(TypedDict):
+    """What is used of a tool in `tools/list`."""
+
+    name: str
+    description: str
+    inputSchema: Mapping[str, Mapping[str, Mapping[str, object]]]
+
+
 MCPB = ["npx", "--yes", "@anthropic-ai/mcpb@2.1.2"]
 
 
@@ -76,20 +85,18 @@ def environment_with(wheel: Path, folder: Path) -> Path:
     return python
 
 
-def listing_of(python: Path) -> list[dict[str, object]]:
+def listing_of(python: Path) -> list[Listed]:
     """The tools as the installed wheel lists them, without a key."""
     with tempfile.TemporaryDirectory() as home:
         text = _output(str(python), "-m", "paperspace_storage_server", "tools", "--json", env={"HOME": home})
-    tools: list[dict[str, object]] = json.loads(text)["tools"]
+    tools: list[Listed] = json.loads(text)["tools"]
     return tools
 
 
-def mcpb(
-    archive: Path, folder: Path, known: facts.Facts, listing: list[dict[str, object]], epoch: int
-) -> str:
+def mcpb(archive: Path, folder: Path, known: facts.Facts, listing: list[Listed], epoch: int) -> str:
     """The bundle, validated and packed by its own tool; its SHA-256 is answered."""
     folder.mkdir()
-    tools = [(str(tool["name"]), _first_sentence(str(tool["description"]))) for tool in listing]
+    tools = [(tool["name"], _first_sentence(tool["description"])) for tool in listing]
     bundle.stage(folder, known, tools, str(BIN / "uv"))
     _run(*MCPB, "validate", str(folder / "manifest.json"))
     _run(*MCPB, "pack", str(folder), str(archive))
@@ -99,10 +106,8 @@ def mcpb(
 
 def registry(path: Path, known: facts.Facts, digest: str) -> None:
     """The registry's entry with the digest of the bundle, against the registry's schema."""
-    entry = manifests.registry_entry(known, digest)
-    schema = json.loads((facts.ROOT / "tests/data/server.schema.json").read_text(encoding="utf-8"))
-    Draft7Validator(schema).validate(entry)
-    path.write_text(manifests.text_of(entry), encoding="utf-8")
+    path.write_text(manifests.text_of(manifests.registry_entry(known, digest)), encoding="utf-8")
+    _run(str(BIN / "check-jsonschema"), "--schemafile", "tests/data/server.schema.json", str(path))
 
 
 def plugin(archive: Path, epoch: int) -> None:
@@ -123,7 +128,7 @@ def plugin(archive: Path, epoch: int) -> None:
     archive.write_bytes(gzip.compress(buffer.getvalue(), mtime=epoch))
 
 
-def docker(folder: Path, known: facts.Facts, listing: list[dict[str, object]]) -> None:
+def docker(folder: Path, known: facts.Facts, listing: list[Listed]) -> None:
     """What a pull request to Docker's MCP registry holds; the tools stand in it, so their build needs no key."""
     folder.mkdir()
     commit = _output("git", "rev-parse", "HEAD").strip()
@@ -131,22 +136,16 @@ def docker(folder: Path, known: facts.Facts, listing: list[dict[str, object]]) -
     (folder / "server.yaml").write_text(manifests.text_of(entry), encoding="utf-8")
     tools: list[manifests.JSON] = [
         {
-            "name": str(tool["name"]),
-            "description": str(tool["description"]),
+            "name": tool["name"],
+            "description": tool["description"],
             "arguments": [
                 {"name": name, "type": str(schema.get("type", "string")), "desc": str(schema.get("description", ""))}
-                for name, schema in _properties(tool)
+                for name, schema in tool["inputSchema"].get("properties", {}).items()
             ],
         }
         for tool in listing
     ]
     (folder / "tools.json").write_text(manifests.text_of(tools), encoding="utf-8")
-
-
-def _properties(tool: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
-    schema = tool["inputSchema"]
-    assert isinstance(schema, dict)
-    yield from schema.get("properties", {}).items()
 
 
 def bill_of_materials(path: Path, environment: Path, epoch: int) -> None:

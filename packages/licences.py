@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 COMPATIBLE = frozenset(
-    "0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause ISC MIT MIT-0 MPL-2.0 PSF-2.0 Python-2.0".split()
+    ["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Python-2.0"]
 )
 """Each lets a program under MIT use it unchanged. MPL-2.0 binds the files it stands in, none of which is ours; nothing
 of a dependency is copied into our own packages: an installer fetches them."""

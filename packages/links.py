@@ -9,7 +9,6 @@ from urllib.parse import quote
 from packages.facts import Facts
 
 
-
 def entry(facts: Facts) -> dict[str, object]:
     """What a host starts: the sandbox, as a link can carry no key; by the name, so that a link does not grow old."""
     (sandbox,) = (setting.variable for setting in facts.settings if setting.key == "sandbox")

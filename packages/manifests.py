@@ -1,4 +1,4 @@
-"""Every manifest as a value made from the facts: pure, so that what is committed can be compared with what it must be."""
+"""Every manifest as a value made from the facts: pure, so that what is committed can be compared with it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def bundle_manifest(facts: Facts, tools: Sequence[tuple[str, str]]) -> JSON:
             "mcp_config": {
                 "command": "uv",
                 "args": ["run", "--directory", "${__dirname}", "--frozen", "--no-dev", "main.py"],
-                "env": {setting.variable: "${user_config.%s}" % setting.key for setting in facts.settings},
+                "env": _asked_for(facts),
             },
         },
         "tools": [{"name": name, "description": description} for name, description in tools],
@@ -134,6 +134,11 @@ def bundle_manifest(facts: Facts, tools: Sequence[tuple[str, str]]) -> JSON:
         },
         "user_config": {setting.key: _bundle_setting(setting) for setting in facts.settings},
     }
+
+
+def _asked_for(facts: Facts) -> dict[str, JSON]:
+    """The variables, each with the placeholder that bundles and Claude Code's plugins fill."""
+    return {setting.variable: "${user_config." + setting.key + "}" for setting in facts.settings}
 
 
 def _bundle_setting(setting: Setting) -> JSON:
@@ -171,7 +176,7 @@ def claude_plugin(facts: Facts) -> JSON:
             facts.server: {
                 "command": "uvx",
                 "args": facts.uvx,
-                "env": {setting.variable: "${user_config.%s}" % setting.key for setting in facts.settings},
+                "env": _asked_for(facts),
             }
         },
     }
@@ -228,7 +233,7 @@ def cursor_plugin(facts: Facts) -> JSON:
 
 
 def gemini_extension(facts: Facts) -> JSON:
-    """Gemini CLI asks for the settings, keeps the secret one in the keychain, and hands on no variable that is not named."""
+    """Gemini CLI asks for the settings, keeps the secret one in a keychain, and hands on no other variable."""
     return {
         "name": facts.server,
         "version": facts.version,
@@ -338,7 +343,7 @@ def docker_catalogue(facts: Facts, commit: str) -> JSON:
                 {
                     "name": setting.variable,
                     "example": "true" if setting.boolean else "prod-*",
-                    "value": "{{%s.%s}}" % (facts.server, setting.key),
+                    "value": "{{" + f"{facts.server}.{setting.key}" + "}}",
                 }
                 for setting in plain
             ],

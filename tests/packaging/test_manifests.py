@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft7Validator, FormatChecker
 
 from packages import bundle, facts, manifests, write
 from paperspace_storage_server import __version__
-from paperspace_storage_server.settings import Settings, names_of
+from paperspace_storage_server.settings import described
+from support.schemas import conform
 
 ROOT = Path(__file__).parents[2]
 FACTS = facts.read()
@@ -62,7 +62,9 @@ def test_one_command_carries_a_new_version_everywhere(tmp_path: Path) -> None:
     tree = _copy(tmp_path)
     facts.set_version("9.8.7", tree)
     written = write.write(tree)
-    with_version = [path for path, value in manifests.committed(FACTS).items() if __version__ in manifests.text_of(value)]
+    with_version = [
+        path for path, value in manifests.committed(FACTS).items() if __version__ in manifests.text_of(value)
+    ]
     assert sorted(map(str, written)) == sorted(with_version)
     assert write.differences(tree) == {}
     assert "server.json" in with_version
@@ -86,9 +88,8 @@ def test_a_version_that_some_format_would_refuse_is_refused_first(version: str, 
 
 @pytest.mark.parametrize("digest", [None, "0" * 64], ids=["committed", "with the digest of a bundle"])
 def test_the_registry_entry_is_valid_by_the_registrys_schema(digest: str | None) -> None:
-    schema = _read("tests/data/server.schema.json")
     entry = json.loads(manifests.text_of(manifests.registry_entry(FACTS, digest)))
-    Draft7Validator(schema, format_checker=FormatChecker()).validate(entry)
+    conform(entry, _read("tests/data/server.schema.json"))
     assert [package["registryType"] for package in entry["packages"]] == ["pypi", "mcpb", "oci"]
     assert [package.get("fileSha256") for package in entry["packages"]] == [None, digest, None]
     assert entry["packages"][0]["version"] == __version__
@@ -102,7 +103,7 @@ def test_the_registry_may_take_the_package_for_the_readme_carries_the_name() -> 
 
 
 def test_every_setting_a_package_asks_for_exists_and_only_the_key_is_a_secret() -> None:
-    known = {names_of(field)[0] for field in Settings.model_fields}
+    known = {variable for one in described().values() for variable in one.variables}
     assert {setting.variable for setting in FACTS.settings} <= known
     variables = [one for package in _read("server.json")["packages"] for one in package.get("environmentVariables", [])]
     secrets = {

@@ -152,8 +152,8 @@ def _set(db: sqlite3.Connection, key: str, value: str, now: float, seconds: floa
 def _tidy(db: sqlite3.Connection, now: float) -> None:
     """Remove what has expired. Where the clock was set back, what was written counts as written now: else a lock
     or a full budget of a clock that ran years ahead would stay for years."""
-    db.execute("UPDATE entries SET until = until - at + ?1, at = ?1 WHERE at > ?1", (now,))
-    db.execute("UPDATE draws SET until = until - at + ?1, at = ?1 WHERE at > ?1", (now,))
+    db.execute("UPDATE entries SET until = until - at + :now, at = :now WHERE at > :now", {"now": now})
+    db.execute("UPDATE draws SET until = until - at + :now, at = :now WHERE at > :now", {"now": now})
     db.execute("DELETE FROM entries WHERE until <= ?", (now,))
     db.execute("DELETE FROM draws WHERE until <= ?", (now,))
 
