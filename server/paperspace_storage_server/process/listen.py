@@ -2,35 +2,100 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
+import signal
 import socket
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from paperspace_storage_server.process.bounded import BoundedHttp, Bounds
 from paperspace_storage_server.process.life import end_within
 
-GRACE = 1  # seconds for answers under way when the process is told to end
-LAST_RESORT = 1.7  # seconds after which it ends in any case; 2 s is promised
+GRACE = 1.0  # seconds for answers under way when the process is told to end
+LAST_RESORT = 0.7  # seconds after that, after which it ends in any case; 2 s is promised on one's own machine
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a server ends that was told to: `told` is called at once; for `turning_away` seconds it still listens, so
+    that balancers see that it is not ready; then calls under way have `grace` seconds."""
+
+    told: Callable[[], None] = lambda: None
+    turning_away: float = 0.0
+    grace: float = GRACE
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The certificate chain and its key, as PEM files."""
+
+    cert: Path
+    key: Path
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ending: Ending, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(config)
+        self._ending = ending
+        self._loop = loop
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """As uvicorn's own, but a tool that blocks the event loop does not keep the process."""
-        super().handle_exit(sig, frame)
-        end_within(LAST_RESORT)
+        first = not self._captured_signals
+        self._captured_signals.append(sig)
+        if not first:
+            self.should_exit = True
+            self.force_exit = self.force_exit or sig == signal.SIGINT
+            return
+        self._ending.told()
+        end_within(self._ending.turning_away + self._ending.grace + LAST_RESORT)
+        if self._ending.turning_away:
+            self._loop.call_soon_threadsafe(self._loop.call_later, self._ending.turning_away, self._stop_listening)
+        else:
+            self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        self.should_exit = True
 
 
-async def serve_app(app: ASGIApp, host: str, port: int, *, what: str) -> None:
-    """Serve on uvicorn until SIGTERM or SIGINT; says the address on stderr, so that port 0 is of use."""
+async def serve_app(
+    app: ASGIApp, host: str, port: int, *, what: str, ending: Ending | None = None, tls: Tls | None = None
+) -> None:
+    """Serve on uvicorn until SIGTERM or SIGINT; says the address on stderr, so that port 0 is of use.
+
+    Raises:
+        OSError: nothing can listen there, or the certificate cannot be read.
+    """
     listener = _listen(host.strip("[]"), port)
-    # h11: with httptools, which uvicorn would take, the conformance scenario http-header-validation fails.
-    config = uvicorn.Config(app, http="h11", log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE)
-    server = _Server(config)
+    ending = ending or Ending()
+    config = uvicorn.Config(
+        Bounds(app),
+        http=BoundedHttp,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ssl_certfile=tls.cert if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+        timeout_graceful_shutdown=math.ceil(ending.grace),
+    )
+    try:
+        config.load()
+    except BaseException:
+        listener.close()
+        raise
+    server = _Server(config, ending, asyncio.get_running_loop())
     shown = f"[{host.strip('[]')}]" if ":" in host else host
-    print(f"{what} on http://{shown}:{listener.getsockname()[1]}", file=sys.stderr, flush=True)  # noqa: T201 - for a person at a terminal
+    scheme = "https" if tls else "http"
+    print(f"{what} on {scheme}://{shown}:{listener.getsockname()[1]}", file=sys.stderr, flush=True)  # noqa: T201 - for a person at a terminal
     try:
         await server.serve(sockets=[listener])
     finally:
