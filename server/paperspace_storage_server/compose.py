@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -27,9 +29,12 @@ from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.http.transport import Transport
 from paperspace_storage_server.process.logs import log_to_stderr
-from paperspace_storage_server.settings import Settings, home, load_profiles
+from paperspace_storage_server.settings import Settings, SettingsError, home, load_profiles
 from paperspace_storage_server.state.local import LocalStore
 from paperspace_storage_server.wire.messages import Dialect
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +51,41 @@ def compose(settings: Settings) -> Service:
     service = make_service(settings, load_profiles(settings), open_upstream)
     log_to_stderr(settings.log_level, service.team.vault)
     return service
+
+
+def surfaces(settings: Settings, service: Service, mcp: ASGIApp) -> ASGIApp:
+    """What is served over HTTP: MCP, REST below /v1, or both.
+
+    Raises:
+        SettingsError: the file of the REST surface's token cannot be written.
+    """
+    if "rest" not in settings.surfaces:
+        return mcp
+    from starlette.applications import Starlette
+
+    from paperspace_storage_server.process.paths import below
+    from paperspace_storage_server.rest.app import Client, rest_app
+    from paperspace_storage_server.rest.operations import PREFIX
+    from paperspace_storage_server.rest.token import NeedsToken, make_token
+
+    file = settings.rest_token_file or home() / "rest-token"
+    try:
+        token = make_token(file)
+    except OSError as error:
+        raise SettingsError(
+            f"PAPERSPACE_MCP_REST_TOKEN_FILE (--rest-token-file): {file} cannot be written ({error.strerror}); name "
+            "another"
+        ) from None
+    service.team.vault.keep(token)
+    print(f"The bearer token of {PREFIX} is in {file}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever started it
+    rest: ASGIApp = NeedsToken(rest_app(lambda scope: Client(service)), token)
+    if settings.cors_origins:
+        from starlette.middleware.cors import CORSMiddleware
+
+        rest = CORSMiddleware(
+            rest, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"], expose_headers=["*"]
+        )
+    return below(PREFIX, rest, otherwise=mcp if "mcp" in settings.surfaces else Starlette())
 
 
 def make_service(

@@ -116,13 +116,7 @@ def _at_stake(drive: SharedDrive, *more: str) -> AtStake:
         f"network {drive.private_network_id}" if drive.private_network_id else None,
         f"created {drive.dt_created}" if drive.dt_created else None,
     )
-    return AtStake(
-        kind="shared drive",
-        id=drive.id,
-        name=drive.name or "",
-        facts=tuple(fact for fact in facts if fact),
-        unsaid="the name" if drive.name is None else "",
-    )
+    return AtStake(kind="shared drive", id=drive.id, name=drive.name or "", facts=tuple(fact for fact in facts if fact))
 
 
 LIST_SHARED_DRIVES = Tool(

@@ -26,7 +26,7 @@ def run(options: Namespace) -> int:
 
         die_by_signal()
         die_with_host()
-    from paperspace_storage_server.compose import compose
+    from paperspace_storage_server.compose import compose, surfaces
     from paperspace_storage_server.mcp.server import build_server
     from paperspace_storage_server.process.loop import run_on_loop
 
@@ -43,10 +43,11 @@ def run(options: Namespace) -> int:
     from paperspace_storage_server.process.listen import serve_app
 
     http = settings.transport == "streamable-http"
-    app = (web.streamable_http_app if http else web.sse_app)(server, settings.host)
-    path = "/mcp" if http else "/sse"
+    app = surfaces(settings, service, (web.streamable_http_app if http else web.sse_app)(server, settings.host))
+    served = [f"MCP ({settings.transport}, {'/mcp' if http else '/sse'})"] if "mcp" in settings.surfaces else []
+    served += ["REST (/v1)"] if "rest" in settings.surfaces else []
     try:
-        what = f"MCP ({settings.transport}, {path})"
+        what = " and ".join(served)
         run_on_loop(_closing(serve_app(app, settings.host, settings.port, what=what), service))
     except OSError as error:
         raise SettingsError(
@@ -65,6 +66,7 @@ async def _closing(work: Coroutine[Any, Any, None], service: Service) -> None:
 def _refuse_what_is_not_served_yet(settings: Settings) -> None:
     """A setting that nothing obeys must not look as if it did: above all no authentication."""
     given = [one for one in described().values() if one.group == "hosting" and settings.origin(one.field)]
-    given += [described()["surfaces"]] if "rest" in settings.surfaces else []
+    if "rest" in settings.surfaces:
+        given = [one for one in given if one.field != "cors_origins"]
     if given:
         raise SettingsError(f"{given[0].name}: this version does not serve it yet; leave it out")

@@ -1,0 +1,169 @@
+"""The REST surface as an ASGI application below `/v1`: one route per operation of the published document."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Scope
+
+from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.guard.confirm import CannotAsk, Question
+from paperspace_storage_server.rest.answers import answer
+from paperspace_storage_server.rest.document import described
+from paperspace_storage_server.rest.operations import PREFIX, Operation, operations
+from paperspace_storage_server.rest.problems import Problem, changed_by, problem_of
+from paperspace_storage_server.rest.requests import BadRequest, arguments_of, bad, body_of
+from paperspace_storage_server.state.idempotency import Begun, Idempotency, OtherBody, Replay, UnderWay
+from paperspace_storage_tools.errors import StoreUnavailable
+from paperspace_storage_tools.tool import AnyTool
+
+_KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
+_LEASE = 10.0  # seconds beyond a call's budget, for the answer to be written down
+_KEPT_HEADERS = ("link", "safety-snapshot", "notice", "cache-control", "content-type")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who makes a request, and the service of their team; `principal` is None where one token is everybody's."""
+
+    service: Service
+    principal: str | None = None
+
+
+ClientOf = Callable[[Scope], Client]
+May = Callable[[Scope, AnyTool], Response | None]
+"""A refusal where this request's token does not reach as far as the tool."""
+
+
+def rest_app(client_of: ClientOf, *, may: May = lambda scope, tool: None) -> Starlette:
+    """The surface. Whoever mounts it has seen to it that a request shows a token."""
+
+    async def openapi(request: Request) -> Response:
+        text = json.dumps(described(client_of(request.scope).service.tools))
+        return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+    routes = [Route(f"{PREFIX}/openapi.json", openapi, methods=["GET"])]
+    for path in dict.fromkeys(one.path for one in operations()):
+        by_method: dict[str, Operation] = {one.method: one for one in operations() if one.path == path}
+        routes.append(Route(PREFIX + path, _endpoint(by_method, client_of, may), methods=list(by_method)))
+    return Starlette(routes=routes, exception_handlers={HTTPException: _no_operation, Exception: _failed_inside})
+
+
+def _endpoint(
+    by_method: Mapping[str, Operation], client_of: ClientOf, may: May
+) -> Callable[[Request], Awaitable[Response]]:
+    async def respond(request: Request) -> Response:
+        operation = by_method["GET" if request.method == "HEAD" else request.method]
+        try:
+            return await _respond(operation, request, client_of(request.scope), may)
+        except BadRequest as error:
+            return error.problem.response()
+        except StoreUnavailable as failure:
+            return problem_of(failure, failure.text(), write=True).response()
+
+    return respond
+
+
+async def _respond(operation: Operation, request: Request, client: Client, may: May) -> Response:
+    tool = operation.tool
+    if (refusal := may(request.scope, tool)) is not None:
+        return refusal
+    if tool.name not in client.service.tools:
+        raise bad(f"{operation.method} {PREFIX}{operation.path} is not served here.", 403, "not-selected")
+    body = await body_of(request)
+    given = arguments_of(operation, request, body)
+    begun: Begun | None = None
+    if operation.method == "POST" and (key := request.headers.get("idempotency-key")) is not None:
+        standing = await _standing(request, client, key, given)
+        if isinstance(standing, Response):
+            return standing
+        begun = standing
+    try:
+        outcome = await client.service.call(tool, given, RestCaller(client.principal, uuid.uuid4().hex))
+        response = answer(operation, request, outcome)
+    except BaseException:
+        if begun is not None:
+            await begun.forget()
+        raise
+    if begun is not None:
+        failure = outcome.failure
+        # What a creation may have made is looked for when it is asked for again. A restore has no such second look,
+        # so that an answer which left it open is the answer for good.
+        if failure is None or (changed_by(failure) != "nothing" and not tool.answers_with_resource):
+            await begun.finish(_kept(response))
+        else:
+            await begun.forget()
+    return response
+
+
+async def _standing(request: Request, client: Client, key: str, given: Mapping[str, object]) -> Begun | Response:
+    """Ours to answer, or the answer: keys belong to a principal, team, method and path."""
+    match = _KEY.fullmatch(key.strip())
+    if match is None:
+        raise bad("Idempotency-Key must be 1 to 255 visible characters.")
+    service = client.service
+    owner = (client.principal or "", service.team.upstream.team, request.method, request.url.path)
+    digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+    lease = service.process.settings.call_timeout + _LEASE
+    match await Idempotency(service.team.upstream.store).begin(owner, match[1], digest, lease):
+        case Begun() as begun:
+            return begun
+        case Replay(answer=kept):
+            return _replayed(kept)
+        case OtherBody():
+            raise bad("This Idempotency-Key came with another request before.", 422, "idempotency-key-reused")
+        case UnderWay():
+            raise bad("A request with this Idempotency-Key is under way.", 409, "idempotency-key-under-way")
+
+
+def _kept(response: Response) -> str:
+    headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+    return json.dumps({"status": response.status_code, "headers": headers, "body": bytes(response.body).decode()})
+
+
+def _replayed(kept: str) -> Response:
+    answer = json.loads(kept)
+    return Response(answer["body"], answer["status"], {**answer["headers"], "Idempotent-Replay": "true"})
+
+
+@dataclass(frozen=True, slots=True)
+class RestCaller:
+    """`calls.call.Caller` of a program: nobody can be asked, the exact name comes in a header."""
+
+    principal: str | None
+    request_id: str | int | None
+
+    @property
+    def can_ask(self) -> bool:
+        return False
+
+    async def ask(self, question: Question) -> bool:
+        raise CannotAsk
+
+    async def progress(self, done: float, total: float, message: str) -> None:
+        return None
+
+
+async def _no_operation(request: Request, error: Exception) -> Response:
+    """No such path, or not this method there."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allow = (error.headers or {}).get("Allow", "")
+        return Problem(
+            405, "method-not-allowed", f"Methods at this path: {allow}.", headers={"Allow": allow}
+        ).response()
+    return Problem(404, "no-such-path", "This path is none of the API's. GET /v1/openapi.json describes it.").response()
+
+
+async def _failed_inside(request: Request, error: Exception) -> Response:
+    return Problem(500, "failed-inside", "This server failed inside; its log says where.", "unknown").response()
