@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 from pydantic import SecretStr
 
 from paperspace_storage_server.api.upstream import DIALECTS, Upstream, codec_of, held
 from paperspace_storage_server.http.budget import Budget
-from paperspace_storage_server.wire.messages import Answer, Codec, Dialect, Operation
+from paperspace_storage_server.wire.messages import Answer, Codec, Decoded, Dialect, Operation
+from paperspace_storage_server.wire.parts import LARGEST_WHOLE
 from paperspace_storage_server.wire.recognise import PROBE, recognise
 from paperspace_storage_tools.errors import Failure, Malformed, ServerTrouble, Unsupported
 from paperspace_storage_tools.ports import SnapshotQuery
@@ -49,7 +53,9 @@ class Performing:
 
                 raise failure_of(answer, kind="snapshot", id=None)
             codec = codec_of(dialect)
-            codec.list_snapshots(SnapshotQuery(limit=1)).decode(answer)  # a stray `[]` or `{}` must not settle it
+            await _decoded(
+                codec.list_snapshots(SnapshotQuery(limit=1)), answer
+            )  # a stray `[]` or `{}` must not settle it
             upstream.dialect = dialect
             return codec
 
@@ -61,17 +67,17 @@ class Performing:
             if operation is not None:
                 answer = await self.upstream.http.send(operation["live"].request, self.budget)
                 dialect = recognise(answer)
-                value = self._decode(operation[dialect or "live"], answer)
+                value = await self._decode(operation[dialect or "live"], answer)
                 if dialect is not None and self.upstream.dialect == "auto":
                     self.upstream.dialect = dialect  # an answer that could not be read tells nothing
                 return value
             codec = await self.codec()
         operation_ = make(codec)
-        return self._decode(operation_, await self.upstream.http.send(operation_.request, self.budget))
+        return await self._decode(operation_, await self.upstream.http.send(operation_.request, self.budget))
 
-    def _decode(self, operation: Operation[T], answer: Answer) -> T:
+    async def _decode(self, operation: Operation[T], answer: Answer) -> T:
         try:
-            decoded = operation.decode(answer)
+            decoded = await _decoded(operation, answer)
         except Failure as failure:
             if operation.request.method == "GET":
                 raise
@@ -83,6 +89,19 @@ class Performing:
         for secret in decoded.secrets:
             self._learn(secret)
         return decoded.value
+
+
+async def _decoded(operation: Operation[T], answer: Answer) -> Decoded[T]:
+    """A long list is read in a thread, part by part, so that it holds up nobody else."""
+    if len(answer.body) <= LARGEST_WHOLE:
+        return operation.decode(answer)
+    return await asyncio.get_running_loop().run_in_executor(_beside(), operation.decode, answer)
+
+
+@cache
+def _beside() -> ThreadPoolExecutor:
+    """One thread for the whole process: two long lists at once would share the interpreter with it two to one."""
+    return ThreadPoolExecutor(1, "long-list")
 
 
 def alike(make: Callable[[Codec], Operation[T]]) -> dict[Dialect, Operation[T]] | None:

@@ -17,7 +17,10 @@ from paperspace_storage_server.http.body import Body
 from paperspace_storage_server.http.transport import Reply
 from paperspace_storage_server.http.trouble import TooLarge
 
-LARGEST_HEAD = 64 * 1024  # bytes of status lines and headers
+# What an answer may weigh beside its body, in bytes: status lines, headers, trailers, the framing of chunks. A body in
+# chunks of two bytes has two and a half times its size of framing.
+LARGEST_HEAD = 64 * 1024
+MOST_FRAMING = 4  # times the body
 
 _KEPT = frozenset({b"content-type", b"retry-after", b"content-encoding"})
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
@@ -37,6 +40,7 @@ class Connection(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._answer: asyncio.Future[Reply] | None = None
         self._reusable = True
+        self._received = 0  # bytes since the request
         self._await_head()
 
     @property
@@ -60,6 +64,7 @@ class Connection(asyncio.Protocol):
         try:
             on_wire()
             self._reusable = False
+            self._received = 0
             self.transport.write(request)
             return await self._answer
         except BaseException:
@@ -74,7 +79,6 @@ class Connection(asyncio.Protocol):
     def _await_head(self) -> None:
         self._headers: dict[bytes, bytes] = {}  # of those in `_KEPT`, the first of each name
         self._body = Body()
-        self._size = 0  # bytes of the head
         self._in_body = False
         self._framed = False  # the answer says where it ends; else it ends with the connection
 
@@ -112,10 +116,9 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self._fail(httpx.RemoteProtocolError(str(error)))
-        if not self._in_body:
-            self._size += len(data)
-            if self._size > LARGEST_HEAD:
-                self._fail(httpx.RemoteProtocolError("the headers do not end"))
+        self._received += len(data)
+        if self._received - self._body.size > LARGEST_HEAD + MOST_FRAMING * self._body.size:
+            self._fail(httpx.RemoteProtocolError("its headers, trailers or chunks do not end"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reusable = False

@@ -45,7 +45,7 @@ class Trouble:
         return Unreachable(self.what, self.advice, tries, changed)
 
 
-TOO_LARGE = "it is larger than 32 MiB"
+TOO_LARGE = "it is larger than 4 MiB"
 _NETWORK = "Ask the person to check the network and PAPERSPACE_API_URL, then try again."
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from typing import Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from paperspace_storage_server.wire.messages import Answer
 from paperspace_storage_server.wire.parsing import parsed, whole_characters
+from paperspace_storage_server.wire.parts import LARGEST_WHOLE, is_error_sized, parts
 from paperspace_storage_tools.errors import Failure, Kind, Malformed, RateLimited, Refused, ServerTrouble, Unsupported
 from paperspace_storage_tools.text import clean
 
@@ -47,20 +48,58 @@ def read(answer: Answer, adapter: TypeAdapter[T], *, kind: Kind, id: str | None 
         Refused, RateLimited, ServerTrouble: by status.
         Malformed: HTML, broken JSON, another shape, an error body under a 2xx, or a status nobody promised.
     """
+    values = _values(answer, adapter, kind=kind, id=id, statuses=statuses)
+    whole = next(values)
+    for more in values:
+        _items(whole).extend(_items(more))
+    return whole
+
+
+def read_each(answer: Answer, adapter: TypeAdapter[list[T]], *, kind: Kind, statuses: tuple[int, ...]) -> Generator[T]:
+    """The items of a list, read as they are taken: of a long one only those that are kept take memory.
+
+    Raises:
+        As `read` does, and for what is wrong with a later item not before it is reached.
+    """
+    for items in _values(answer, adapter, kind=kind, id=None, statuses=statuses):
+        yield from items
+
+
+def _values(
+    answer: Answer, adapter: TypeAdapter[T], *, kind: Kind, id: str | None, statuses: tuple[int, ...]
+) -> Generator[T]:
+    """The value; of a long list one with some of its items after the other."""
     expect(answer, kind=kind, id=id, statuses=statuses)
     if looks_like_html(answer):
         raise Malformed("it is a web page, not JSON")
-    _refuse_error_body(answer, kind)
+    if len(answer.body) <= LARGEST_WHOLE:
+        _refuse_error_body(answer.status, answer.body, kind)
+        yield _valid(answer.body, adapter)
+        return
+    for part in parts(answer.body):
+        _refuse_error_body(answer.status, part.body, kind)
+        value = _valid(part.body, adapter, part.before)
+        if len(_items(value)) != part.items:
+            raise Malformed("its items are named twice")
+        yield value
+
+
+def _items(value: object) -> list[object]:
+    """The items of a list, or of a page: whatever else an adapter makes of an answer has no parts."""
+    return cast("list[object]", value if isinstance(value, list) else getattr(value, "items", []))
+
+
+def _valid(body: bytes, adapter: TypeAdapter[T], before: int = 0) -> T:
     try:
         try:
-            return adapter.validate_json(answer.body)
+            return adapter.validate_json(body)
         except ValidationError as error:
             # Most answers are whole, so they are not searched for halves before.
-            if not _no_json(error) or (mended := whole_characters(answer.body)) is None:
+            if not _no_json(error) or (mended := whole_characters(body)) is None:
                 raise
             return adapter.validate_json(mended)
     except ValidationError as error:
-        raise _malformed(answer, error) from None
+        raise _malformed(body, error, before) from None
     except ValueError:
         raise Malformed("it is not JSON") from None
 
@@ -102,7 +141,9 @@ def expect_done(answer: Answer, *, kind: Kind, id: str | None, statuses: tuple[i
         return
     if looks_like_html(answer):
         raise Malformed("it is a web page, not JSON")
-    _refuse_error_body(answer, kind)
+    if not is_error_sized(answer.body):
+        raise Malformed("it says more than is promised")
+    _refuse_error_body(answer.status, answer.body, kind)
     try:
         value = parsed(answer.body)
     except ValueError:
@@ -145,18 +186,20 @@ def failure_of(answer: Answer, *, kind: Kind, id: str | None) -> Failure:
 
 
 def error_body(body: bytes) -> ErrorBody | None:
+    """The API's own words of a failure, or None where the body is none of its errors."""
+    if not is_error_sized(body):
+        return None
     try:
         return ErrorBody.model_validate(parsed(body))
     except ValueError:
         return None
 
 
-def _refuse_error_body(answer: Answer, kind: Kind) -> None:
+def _refuse_error_body(status: int, body: bytes, kind: Kind) -> None:
     """Raise for a failure that came under a 2xx. No resource has these fields (but an event its `error`), so one
     that has an id, too, is none; the search spares a long list the second parsing."""
-    body = answer.body
     if b'"code"' in body and b'"message"' in body and (said := error_body(body)) is not None:
-        raise Malformed(f'status {answer.status} with an error body ("{clean(said.message)[:_LONGEST_MESSAGE]}")')
+        raise Malformed(f'status {status} with an error body ("{clean(said.message)[:_LONGEST_MESSAGE]}")')
     if b'"success"' not in body and (kind == "machine event" or b'"error' not in body):
         return
     try:
@@ -167,9 +210,9 @@ def _refuse_error_body(answer: Answer, kind: Kind) -> None:
         return
     fields = cast("dict[str, object]", value)
     if "success" in fields and fields["success"] is not True:
-        raise Malformed(f'status {answer.status}, and its "success" is not true')
+        raise Malformed(f'status {status}, and its "success" is not true')
     if kind != "machine event" and any(fields.get(name) for name in _ERROR_FIELDS):
-        raise Malformed(f"status {answer.status} with an error in it")
+        raise Malformed(f"status {status} with an error in it")
 
 
 def looks_like_html(answer: Answer) -> bool:
@@ -183,30 +226,35 @@ def _no_json(error: ValidationError) -> bool:
     return error.errors(include_input=False, include_url=False, include_context=False)[0]["type"] == "json_invalid"
 
 
-def _malformed(answer: Answer, error: ValidationError) -> Malformed:
-    """What is wrong with a body that does not fit, without a word of the body itself."""
+def _malformed(body: bytes, error: ValidationError, before: int) -> Malformed:
+    """What is wrong with a body that does not fit, without a word of the body itself. `before` counts the items of a
+    long list in the parts before."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     if _no_json(error):
-        return Malformed("it is cut off or not JSON" if answer.body.strip() else "it is empty")
+        return Malformed("it is cut off or not JSON" if body.strip() else "it is empty")
     # Numbers are positions; names are field names of our models, or of none: nothing of the answer's text.
-    where = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part.isidentifier())[:80]
+    places = [part + before if isinstance(part, int) else part for part in first["loc"]]
+    where = ".".join(str(part) for part in places if isinstance(part, int) or part.isidentifier())[:80]
     return Malformed(f"{where or 'the whole'} is not of the promised shape")
 
 
 def page_locally(
-    items: list[T], *, after: str | None, limit: int | None, id_of: Callable[[T], str]
+    items: Iterable[T], *, after: str | None, limit: int | None, id_of: Callable[[T], str]
 ) -> tuple[list[T], str | None]:
     """A page cut out of a whole list, and the cursor of the next one: the last item's id.
 
     Raises:
         Unsupported: the cursor's item is gone, so that nobody can say where to go on.
     """
-    if after is not None:
-        places = [index for index, item in enumerate(items) if id_of(item) == after]
-        if not places:
-            raise Unsupported("The item that `after` names is no longer in the list: list again without `after`.")
-        items = items[places[0] + 1 :]
-    if limit is None or len(items) <= limit:
-        return items, None
-    items = items[:limit]
-    return items, id_of(items[-1])
+    page: list[T] = []
+    begun, more = after is None, False
+    for item in items:  # to the end: an answer of which a part is not usable is not usable
+        if not begun:
+            begun = id_of(item) == after
+        elif limit is None or len(page) < limit:
+            page.append(item)
+        else:
+            more = True
+    if not begun:
+        raise Unsupported("The item that `after` names is no longer in the list: list again without `after`.")
+    return page, id_of(page[-1]) if more else None

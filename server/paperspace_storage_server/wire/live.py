@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, SecretStr, TypeAdapter
 from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
@@ -53,7 +53,7 @@ class _Wire(BaseModel):
 class _Page(_Wire, Generic[WireT]):
     has_more: bool
     next_page: str | None = None
-    items: list[WireT]
+    items: Annotated[list[WireT], FailFast()]
 
 
 class _Drive(_Wire):

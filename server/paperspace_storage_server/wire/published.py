@@ -5,12 +5,13 @@ Filters, order and pages that it lacks are applied here, to the whole list it an
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Annotated, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import FailFast, TypeAdapter
 from pydantic_core import to_json
 
-from paperspace_storage_server.wire.answers import expect_deleted, expect_done, of_id, page_locally, read
+from paperspace_storage_server.wire.answers import expect_deleted, expect_done, of_id, page_locally, read, read_each
 from paperspace_storage_server.wire.messages import (
     Answer,
     Decoded,
@@ -47,11 +48,11 @@ DEFAULT_LIMIT = 100
 ResourceT = TypeVar("ResourceT", SharedDrive, Snapshot, StorageProvider)
 
 _DRIVE = TypeAdapter(SharedDrive)
-_DRIVES = TypeAdapter(list[SharedDrive])
+_DRIVES = TypeAdapter(Annotated[list[SharedDrive], FailFast()])
 _SNAPSHOT = TypeAdapter(Snapshot)
-_SNAPSHOTS = TypeAdapter(list[Snapshot])
+_SNAPSHOTS = TypeAdapter(Annotated[list[Snapshot], FailFast()])
 _PROVIDER = TypeAdapter(StorageProvider)
-_PROVIDERS = TypeAdapter(list[StorageProvider])
+_PROVIDERS = TypeAdapter(Annotated[list[StorageProvider], FailFast()])
 _UTILIZATION = TypeAdapter(StorageUtilization)
 
 _NO_EVENTS = "This API (the published dialect) has no machine events: its snapshot operations are done when answered."
@@ -67,12 +68,11 @@ class Published:
 
     def list_drives(self, query: DriveQuery) -> Operation[Page[SharedDrive]]:
         def decode(answer: Answer) -> Decoded[Page[SharedDrive]]:
-            drives = read(answer, _DRIVES, kind="shared drive", statuses=(200,))
-            if query.name is not None:
-                drives = [drive for drive in drives if drive.name == query.name]
-            if query.region is not None:
-                drives = [drive for drive in drives if drive.region == query.region]
-            return Decoded(_page(drives, query))
+            drives = read_each(answer, _DRIVES, kind="shared drive", statuses=(200,))
+            wanted = (
+                drive for drive in drives if query.name in (None, drive.name) and query.region in (None, drive.region)
+            )
+            return Decoded(_page(wanted, query))
 
         return Operation(Request("GET", "/shared-drives"), decode)
 
@@ -101,15 +101,16 @@ class Published:
         ordered = query.order_by is not None or query.order is not None
 
         def decode(answer: Answer) -> Decoded[Page[Snapshot]]:
-            snapshots = read(answer, _SNAPSHOTS, kind="snapshot", statuses=(200,))
+            snapshots = read_each(answer, _SNAPSHOTS, kind="snapshot", statuses=(200,))
             if ordered:
                 return Decoded(_page(snapshots, query))
-            limit = query.limit or DEFAULT_LIMIT
-            full = len(snapshots) > limit or (query.limit is not None and len(snapshots) == limit)
-            snapshots = snapshots[:limit]
-            last = snapshots[-1].id if full else None
+            page, last = page_locally(
+                snapshots, after=None, limit=query.limit or DEFAULT_LIMIT, id_of=lambda item: item.id
+            )
+            if last is None and len(page) == query.limit:
+                last = page[-1].id
             stuck = last is not None and last == query.after  # an API that ignores `after` would page for ever
-            return Decoded(_page_of(snapshots, None if stuck else last))
+            return Decoded(_page_of(page, None if stuck else last))
 
         native = {} if ordered else {"after": query.after, "limit": query.limit}
         return Operation(Request("GET", "/snapshots", query_of({"machineId": query.machine_id, **native})), decode)
@@ -148,7 +149,7 @@ class Published:
 
     def list_providers(self, query: Query) -> Operation[Page[StorageProvider]]:
         def decode(answer: Answer) -> Decoded[Page[StorageProvider]]:
-            providers = read(answer, _PROVIDERS, kind="storage provider", statuses=(200,))
+            providers = read_each(answer, _PROVIDERS, kind="storage provider", statuses=(200,))
             return Decoded(_page(providers, query))
 
         return Operation(Request("GET", "/storage-providers"), decode)
@@ -232,7 +233,7 @@ def _provider(new: NewProvider) -> bytes:
     )
 
 
-def _page(items: list[ResourceT], query: Query) -> Page[ResourceT]:
+def _page(items: Iterable[ResourceT], query: Query) -> Page[ResourceT]:
     """Order and cut a whole list here. Production's defaults: by date, newest first."""
     if query.order_by is not None or query.order is not None:
         by_name = query.order_by == "name"
@@ -241,10 +242,10 @@ def _page(items: list[ResourceT], query: Query) -> Page[ResourceT]:
             key=lambda item: (item.name if by_name else item.dt_created) or "",
             reverse=query.order != "asc",
         )
-    items, next_page = page_locally(
+    page, next_page = page_locally(
         items, after=query.after, limit=query.limit or DEFAULT_LIMIT, id_of=lambda item: item.id
     )
-    return _page_of(items, next_page)
+    return _page_of(page, next_page)
 
 
 def _page_of(items: list[ResourceT], next_page: str | None) -> Page[ResourceT]:

@@ -6,6 +6,7 @@ from typing import Final, cast
 
 from paperspace_storage_server.wire.messages import Answer, Dialect, Request
 from paperspace_storage_server.wire.parsing import parsed
+from paperspace_storage_server.wire.parts import LARGEST_ITEM, LARGEST_WHOLE
 
 PROBE: Final = Request("GET", "/snapshots", (("limit", "1"),))
 """The harmless question: both dialects take it, it has no side effect, its answer holds no secret, and even an
@@ -24,12 +25,15 @@ def recognise(answer: Answer) -> Dialect | None:
     by_status: Dialect | None = "published" if answer.status in (201, 204) else None  # production answers 200 only
     if not answer.body.strip():
         return by_status
+    begins = answer.body[:LARGEST_ITEM].lstrip()[:1]
+    if begins == b"[":
+        return "published"  # whoever reads the list sees whether it is one
+    if len(answer.body) > LARGEST_WHOLE:
+        return "live" if begins == b"{" else None  # a page
     try:
         value = parsed(answer.body)
     except ValueError:
         return None
-    if isinstance(value, list):
-        return "published"
     if not isinstance(value, dict):
         return None
     fields = cast("dict[str, object]", value).keys()
