@@ -76,6 +76,7 @@ class Heard:
     body: bytes
 
 
+_AT_ONCE = 65536  # bytes
 Answering: TypeAlias = Callable[[Heard], Says]
 
 
@@ -111,8 +112,9 @@ class Hostile:
         if says.delay:
             await asyncio.sleep(says.delay)
         for part in says.written():
-            writer.write(part)
-            await writer.drain()
+            for at in range(0, len(part), _AT_ONCE):  # so that little of it waits here
+                writer.write(part[at : at + _AT_ONCE])
+                await writer.drain()
         return says.raw is None and not says.ends_connection
 
 

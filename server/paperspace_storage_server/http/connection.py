@@ -18,9 +18,9 @@ from paperspace_storage_server.http.transport import Reply
 from paperspace_storage_server.http.trouble import TooLarge
 
 # What an answer may weigh beside its body, in bytes: status lines, headers, trailers, the framing of chunks. A body in
-# chunks of two bytes has two and a half times its size of framing.
+# chunks of five bytes has as much framing.
 LARGEST_HEAD = 64 * 1024
-MOST_FRAMING = 4  # times the body
+MOST_FRAMING = 1  # times the body
 
 _KEPT = frozenset({b"content-type", b"retry-after", b"content-encoding"})
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from paperspace_storage_server.wire.messages import Answer
 from paperspace_storage_server.wire.parsing import parsed, whole_characters
-from paperspace_storage_server.wire.parts import LARGEST_WHOLE, is_error_sized, parts
+from paperspace_storage_server.wire.parts import LARGEST_WHOLE, MOST_OF_PAGE, is_error_sized, parts
 from paperspace_storage_tools.errors import Failure, Kind, Malformed, RateLimited, Refused, ServerTrouble, Unsupported
 from paperspace_storage_tools.text import clean
 
@@ -233,6 +233,8 @@ def _malformed(body: bytes, error: ValidationError, before: int) -> Malformed:
     if _no_json(error):
         return Malformed("it is cut off or not JSON" if body.strip() else "it is empty")
     # Numbers are positions; names are field names of our models, or of none: nothing of the answer's text.
+    if first["type"] == "too_long":
+        return Malformed(f"it has more than {MOST_OF_PAGE:,} items")
     places = [part + before if isinstance(part, int) else part for part in first["loc"]]
     where = ".".join(str(part) for part in places if isinstance(part, int) or part.isidentifier())[:80]
     return Malformed(f"{where or 'the whole'} is not of the promised shape")

@@ -19,6 +19,7 @@ from paperspace_storage_server.wire.messages import (
     path_of,
     query_of,
 )
+from paperspace_storage_server.wire.parts import MOST_OF_PAGE
 from paperspace_storage_tools.errors import Kind, Unsupported
 from paperspace_storage_tools.models import (
     Instant,
@@ -53,7 +54,7 @@ class _Wire(BaseModel):
 class _Page(_Wire, Generic[WireT]):
     has_more: bool
     next_page: str | None = None
-    items: Annotated[list[WireT], FailFast()]
+    items: Annotated[list[WireT], Field(max_length=MOST_OF_PAGE), FailFast()]
 
 
 class _Drive(_Wire):

@@ -14,9 +14,10 @@ from paperspace_storage_tools.errors import Malformed
 
 LARGEST_WHOLE = 128 * 1024  # bytes that are read in one go, a few milliseconds; all but long lists are shorter
 LARGEST_ERROR = 64 * 1024  # bytes
-LARGEST_ITEM = 16 * 1024  # bytes of one item of a long list, and of all beside the items
-LARGEST_PAGE = 1024 * 1024  # bytes of a page, which becomes a result; of a list of all there is a page is cut
+LARGEST_ITEM = 8 * 1024  # bytes of one item of a long list, and of all beside the items: 1,300 escaped characters
+LARGEST_PAGE = 512 * 1024  # bytes of a page, all of which becomes a result
 MOST_ITEMS = 10_000
+MOST_OF_PAGE = 1_000  # items
 _MOST_ISSUES = 1_000  # of an error
 _PART = 64 * 1024  # bytes, one or two milliseconds
 
@@ -41,15 +42,16 @@ def parts(body: bytes) -> Iterator[Part]:
         Malformed: no list of objects, cut off, or beyond the bounds.
     """
     begin = place = _first_item(body)
+    most = MOST_ITEMS if body[:begin].strip() == b"[" else MOST_OF_PAGE
     ends: list[tuple[int, int]] = []  # of each part: the place of the comma or bracket behind it, and items so far
     items = 0
     while True:
         item = _ITEM.match(body, place, place + LARGEST_ITEM)
         if item is None:
-            raise Malformed(f"item {items} is cut off, larger than 16 KiB, or no object")
+            raise Malformed(f"item {items} is cut off, larger than 8 KiB, or no object")
         items += 1
-        if items > MOST_ITEMS:
-            raise Malformed(f"it has more than {MOST_ITEMS:,} items")
+        if items > most:
+            raise Malformed(f"it has more than {most:,} items")
         place = item.end()
         last = item[1] == b"]"
         if last or place - (ends[-1][0] if ends else begin) > _PART:
