@@ -71,7 +71,7 @@ LARGE: dict[str, tuple[Says, str | None]] = {
     "numbers": (Says(body=b"[" + b"1," * 1_900_000 + b"1]"), "The API's answer is not usable: item 0 is cut off"),
     "one text": (Says(body=_json([{**DRIVE, "name": "x" * 4_000_000}])), "The API's answer is not usable: item 0"),
     "an error of many issues": (
-        Says(400, body=_json({"code": "a", "message": "b", "issues": [{}] * 1_000_000})),
+        Says(400, body=_json({"code": "a", "message": "b", "issues": [dict[str, str]()] * 1_000_000})),
         "The API refused the request for the shared drive (400).",
     ),
     "chunks of two bytes": (Says(body=_json([DRIVE] * 10_000), framing="chunked", chunk=2), NOT_HTTP),
