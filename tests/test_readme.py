@@ -40,7 +40,7 @@ def _blocks(language: str) -> list[str]:
 def test_the_settings_table_is_what_the_settings_say_of_themselves() -> None:
     """`python tests/support/settings_tables.py` prints the rows anew."""
     rows = [line for line in _section("Settings").splitlines() if line.startswith("|")]
-    assert rows[2:] == settings_rows("api", "selection", "guard", "serving")
+    assert rows[2:] == settings_rows("api", "selection", "guard", "serving", "logs")
 
 
 def test_every_variable_named_anywhere_in_the_readme_exists() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from paperspace_storage_server import __version__
-from paperspace_storage_server.commands import COMMANDS, command_of
+from paperspace_storage_server.commands import COMMANDS, Command, command_of
+
+PROGRAM = "paperspace-storage-mcp"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,26 +34,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "serve")
-    options = _parser(given[0]).parse_args(given)
-    command = command_of(options.command)
+    name = given[0]
+    if name not in COMMANDS:
+        _overview().parse_args(given)  # help, the version, or a wrong command: it does not come back
+    command = command_of(name)
+    options = _parse(command, name, given[1:])
     try:
         code = command.run(options)
     except KeyboardInterrupt:
+        code = 1
+    except BrokenPipeError:  # whoever read our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except Exception as error:
         from paperspace_storage_server.settings import SettingsError
 
         if not isinstance(error, SettingsError):
             raise
-        print(f"paperspace-storage-mcp: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         code = 2
     sys.exit(code)
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
-    """The parser, with the options of the command of this name only: those of the others need not be imported."""
+def _overview() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="paperspace-storage-mcp",
+        prog=PROGRAM,
         description="MCP server for the Paperspace Storage API. Without a command it serves over stdio.",
         epilog="Try it without a key: paperspace-storage-mcp demo",
         formatter_class=_Help,
@@ -58,11 +66,25 @@ def _parser(name: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command, (_, does) in COMMANDS.items():
-        one = commands.add_parser(command, help=does, description=does, formatter_class=_Help, allow_abbrev=False)
-        if command == name:
-            command_of(command).add(one)
+    for name, (_, does) in COMMANDS.items():
+        commands.add_parser(name, help=does)
     return parser
+
+
+def _parse(command: Command, name: str, given: list[str]) -> argparse.Namespace:
+    """The command's own options; those of the others are not even imported."""
+    parser = _Parser(prog=f"{PROGRAM} {name}", description=COMMANDS[name][1], formatter_class=_Help, allow_abbrev=False)
+    parser.set_defaults(command=name)
+    command.add(parser)
+    try:
+        options, unknown = parser.parse_known_intermixed_args(given)
+    except TypeError:  # said of a command that has commands of its own
+        options, unknown = parser.parse_known_args(given)
+    if unknown:
+        # What follows a flag may be a secret: whoever tries `--api-key` must not find the key in a log.
+        flags = [one.partition("=")[0] for one in unknown if one.startswith("-")]
+        parser.error(f"no such option: {', '.join(flags)}" if flags else "too many arguments")
+    return options
 
 
 if __name__ == "__main__":

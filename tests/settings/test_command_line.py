@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,24 +12,9 @@ from paperspace_storage_server.commands import COMMANDS
 from paperspace_storage_server.settings import described
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.listing import entries
+from support.command_line import run
 
-ROOT = Path(__file__).parents[2]
 MARK = "value-not-to-be-repeated"
-
-
-def _run(home: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("PAPERSPACE_")}
-    path = os.pathsep.join((str(ROOT / "server"), str(ROOT / "tools")))
-    done = subprocess.run(
-        [sys.executable, "-m", "paperspace_storage_server", *arguments],
-        env={**kept, "HOME": str(home), "USERPROFILE": str(home), "PYTHONPATH": path, "COLUMNS": "110", **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -44,6 +26,9 @@ def _run(home: Path, *arguments: str, **environment: str) -> tuple[int, str, str
         ((), {"PAPERSPACE_MCP_READONLY": MARK}, "PAPERSPACE_MCP_READONLY: no such setting"),
         ((), {"PAPERSPACE_API_URL": f"http://{MARK}.example"}, "PAPERSPACE_API_URL (--api-url)"),
         (("--no-such-flag",), {}, "--no-such-flag"),
+        (("--api-key", MARK), {}, "no such option: --api-key"),
+        ((f"--api-key={MARK}",), {}, "no such option: --api-key"),
+        (("tools", MARK), {}, "too many arguments"),
         (("no-such-command",), {}, "COMMAND"),
         (("serve", "--read"), {}, "--read"),
         (
@@ -56,7 +41,7 @@ def _run(home: Path, *arguments: str, **environment: str) -> tuple[int, str, str
 def test_a_wrong_setting_ends_with_2_and_one_line_on_stderr(
     arguments: tuple[str, ...], environment: dict[str, str], named: str, tmp_path: Path
 ) -> None:
-    code, out, err = _run(tmp_path, *arguments, **environment)
+    code, out, err = run(tmp_path, *arguments, **environment)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
     assert named in err
@@ -64,7 +49,7 @@ def test_a_wrong_setting_ends_with_2_and_one_line_on_stderr(
 
 
 def test_tools_prints_the_catalogue_and_its_cost(tmp_path: Path) -> None:
-    code, out, err = _run(tmp_path, "tools")
+    code, out, err = run(tmp_path, "tools")
     assert (code, err) == (0, "")
     head, *rows, last = out.splitlines()
     assert head.split() == ["tool", "kind", "toolset", "bytes"]
@@ -73,28 +58,32 @@ def test_tools_prints_the_catalogue_and_its_cost(tmp_path: Path) -> None:
 
 
 def test_tools_json_prints_the_whole_listing(tmp_path: Path) -> None:
-    code, out, err = _run(tmp_path, "tools", "--json", "--read-only", PAPERSPACE_MCP_TOOLSETS="snapshots")
+    code, out, err = run(tmp_path, "tools", "--json", "--read-only", PAPERSPACE_MCP_TOOLSETS="snapshots")
     assert (code, err) == (0, "")
     chosen = [tool for tool in CATALOGUE if tool.kind == "read" and tool.toolset == "snapshots"]
     assert json.loads(out) == {"tools": entries(chosen)}
 
 
 def test_the_version_is_the_package_s(tmp_path: Path) -> None:
-    assert _run(tmp_path, "--version") == (0, f"{__version__}\n", "")
+    assert run(tmp_path, "--version") == (0, f"{__version__}\n", "")
 
 
 def test_help_names_the_commands_and_what_each_does(tmp_path: Path) -> None:
-    code, out, _ = _run(tmp_path, "--help")
+    code, out, _ = run(tmp_path, "--help")
     assert code == 0
     assert all(f"    {command} " in out and does in out for command, (_, does) in COMMANDS.items())
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_each_command_says_of_every_option_which_variable_it_has(command: str, tmp_path: Path) -> None:
-    code, out, err = _run(tmp_path, command, "--help")
+    code, out, err = run(tmp_path, command, "--help")
     assert (code, err) == (0, "")
-    options = [one for one in out.split("\n  -")[1:] if not one.startswith("h, --help")]
-    silent = [one for one in options if "(no variable)" not in one and "[PAPERSPACE_" not in one]
+    options = [" ".join(one.split()) for one in out.split("\n  -")[1:]]
+    silent = [
+        one
+        for one in options
+        if not one.startswith("h, --help") and "(no variable)" not in one and "[PAPERSPACE_" not in one
+    ]
     assert silent == []
 
 
@@ -105,7 +94,7 @@ def _options(help: str) -> dict[str, str]:
 
 
 def test_every_setting_has_its_flag_with_meaning_default_and_variable_unless_it_is_a_secret(tmp_path: Path) -> None:
-    code, out, _ = _run(tmp_path, "serve", "--help")
+    code, out, _ = run(tmp_path, "serve", "--help")
     assert code == 0
     shown = _options(out.replace("-\n" + " " * 34, "-"))  # words are broken at hyphens
     assert set(shown) == {one.flag for one in described().values() if one.flag is not None}
@@ -116,7 +105,7 @@ def test_every_setting_has_its_flag_with_meaning_default_and_variable_unless_it_
         text = shown[one.flag]
         assert one.meaning in text
         assert all(choice in text for choice in one.choices) or one.switch
-        assert f"default {one.default.strip('`')} [{one.variables[0]}]" in text
+        assert f"default {one.default.replace('`', '')} [{one.variables[0]}]" in text
     assert {one.field for one in described().values() if one.flag is None} == {
         *("api_key", "oidc_client_secret", "redis_url", "state_keys")
     }

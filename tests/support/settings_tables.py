@@ -28,5 +28,5 @@ def _row(one: Described) -> str:
 
 
 if __name__ == "__main__":
-    main_rows = settings_rows("api", "selection", "guard", "serving")
+    main_rows = settings_rows("api", "selection", "guard", "serving", "logs")
     print("\n".join([*main_rows, "", *command_rows(), "", *settings_rows("hosting")]))  # noqa: T201 - its job

@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("serve", "serve MCP (the default)"),
     "demo": ("demo", "the main job on the sandbox, through a real MCP client"),
     "sandbox": ("sandbox", "the emulated API alone, over HTTP"),
+    "call": ("call", "call one tool, without a host: the same settings, the same guard"),
     "tools": ("tools", "the catalogue and what it costs"),
     "skill": ("skill", "the Agent Skills: listed, or written as folders"),
     "report": ("report", "what the team stores, as one page or as text"),

@@ -13,6 +13,7 @@ _TITLES: Final[dict[Group, str]] = {
     "guard": "what they may do",
     "serving": "how they are served",
     "hosting": "serving several people",
+    "logs": "what is logged",
 }
 _FILE: Final = "Every setting can stand in ~/.paperspace/mcp.toml too, under its flag's name."
 _SECRETS: Final = (
@@ -49,4 +50,4 @@ def settings_of(options: Namespace) -> Settings:
 
 def _help(one: Described) -> str:
     choices = f" ({', '.join(one.choices)})" if one.choices and one.listed else ""
-    return f"{one.meaning}{choices}; default {one.default.strip('`')} [{one.variables[0]}]"
+    return f"{one.meaning}{choices}; default {one.default.replace('`', '')} [{one.variables[0]}]"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add(parser: ArgumentParser) -> None:
-    add_settings(parser, "api", "selection", "guard", "serving", "hosting")
+    add_settings(parser, "api", "selection", "guard", "serving", "logs", "hosting")
 
 
 def run(options: Namespace) -> int:

@@ -7,7 +7,7 @@ an error and the README's table are made from it.
 
 from __future__ import annotations
 
-from paperspace_storage_server.settings.describe import Described
+from paperspace_storage_server.settings.describe import Described, holds_a_secret, in_words
 from paperspace_storage_server.settings.errors import SettingsError
 from paperspace_storage_server.settings.fields import Group, Limit
 from paperspace_storage_server.settings.load import described, load_profiles, load_settings
@@ -26,7 +26,9 @@ __all__ = [
     "Settings",
     "SettingsError",
     "described",
+    "holds_a_secret",
     "home",
+    "in_words",
     "load_profiles",
     "load_settings",
 ]

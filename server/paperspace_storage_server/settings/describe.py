@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Final, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Final, Literal, TypeAlias, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -62,7 +62,7 @@ def _describe(name: str, field: FieldInfo) -> Described:
         field=name,
         group=shown.group,
         variables=_OTHERS_NAMES.get(name, (PREFIX + name.upper(),)),
-        secret=_holds_a_secret(field.annotation),
+        secret=holds_a_secret(field.annotation),
         switch=switch,
         listed=get_origin(field.annotation) is list,
         choices=("true", "false") if switch else choices,
@@ -72,15 +72,21 @@ def _describe(name: str, field: FieldInfo) -> Described:
     )
 
 
+def in_words(value: object) -> str:
+    """A setting's value as it is written; None is none at all."""
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ",".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
+
+
 def _default(field: FieldInfo) -> str:
     default: object = field.get_default(call_default_factory=True, validated_data={})
-    if default is None or default == []:
-        return "none"
-    if isinstance(default, bool):
-        return "on" if default else "off"
-    if isinstance(default, int | float):
-        return f"{default:g}"
-    return f"`{','.join(map(str, default)) if isinstance(default, list) else default}`"  # pyright: ignore[reportUnknownArgumentType]  # a default is of any type
+    words = in_words(default)
+    return words if default is None or isinstance(default, bool | int | float) or default == [] else f"`{words}`"
 
 
 def _choices(annotation: _Annotation) -> tuple[str, ...]:
@@ -96,5 +102,6 @@ def _choices(annotation: _Annotation) -> tuple[str, ...]:
     return ()
 
 
-def _holds_a_secret(annotation: _Annotation) -> bool:
-    return annotation is SecretStr or any(_holds_a_secret(part) for part in get_args(annotation))
+def holds_a_secret(annotation: _Annotation) -> bool:
+    """Whether a field of this type may hold a secret."""
+    return annotation is SecretStr or any(holds_a_secret(part) for part in get_args(annotation))

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-Group: TypeAlias = Literal["api", "selection", "guard", "serving", "hosting"]
+Group: TypeAlias = Literal["api", "selection", "guard", "serving", "hosting", "logs"]
 """What a setting is about; a command offers the flags of whole groups."""
 
 _SECONDS: Final = {"minute": 60, "hour": 3600, "day": 86_400}

@@ -97,7 +97,7 @@ class Settings(ServingSettings):
         description="one JSON line per write, secrets masked; no line, no write: a file, a pipe, or `stderr`",
     )
 
-    log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], Shown("serving")] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], Shown("logs")] = Field(
         default="warning", description="what is logged, on stderr"
     )
 
