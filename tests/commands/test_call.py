@@ -11,6 +11,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -54,12 +55,10 @@ class Shell:
     def call(self, *arguments: str, stdin: str | None = None, **more: str) -> tuple[int, str, str]:
         return run(self.home, "call", *arguments, stdin=stdin, **{**self.settings, **more})
 
-    def ok(self, *arguments: str, stdin: str | None = None) -> dict[str, object]:
+    def ok(self, *arguments: str, stdin: str | None = None) -> dict[str, Any]:
         code, out, err = self.call(*arguments, stdin=stdin)
         assert (code, err) == (0, LINE.format(self.settings["PAPERSPACE_API_URL"]))
-        found = json.loads(out)
-        assert isinstance(found, dict)
-        return found
+        return cast("dict[str, Any]", json.loads(out))
 
 
 @pytest.fixture
@@ -81,9 +80,7 @@ KEYS = {"accessKey": MARK, "secretKey": MARK + "-2"}
 
 
 def test_what_destroys_needs_its_flag_and_the_exact_name(shell: Shell) -> None:
-    drives = shell.ok("list_shared_drives")["items"]
-    assert isinstance(drives, list)
-    drive = drives[0]
+    drive = shell.ok("list_shared_drives")["items"][0]
     code, out, err = shell.call("delete_shared_drive", f"id={drive['id']}", f"confirm={drive['name']}")
     assert (code, out) == (2, "")
     assert err == (
@@ -97,7 +94,7 @@ def test_what_destroys_needs_its_flag_and_the_exact_name(shell: Shell) -> None:
         )
         assert (code, out) == (1, "")
         assert "confirm by the exact name" not in err.splitlines()[1]
-        assert str(drive["name"]) in err
+        assert drive["name"] in err
         assert err.endswith("Nothing was changed.\n")
     shell.ok("get_shared_drive", f"id={drive['id']}")
     done = shell.ok("delete_shared_drive", f"id={drive['id']}", f"confirm={drive['name']}", "--allow-destructive")
@@ -236,9 +233,7 @@ class Rotation:
         )
 
     def snapshots(self) -> list[tuple[str, str]]:
-        items = self.shell.ok("list_snapshots", "limit=100")["items"]
-        assert isinstance(items, list)
-        return [(item["name"], item["machineId"]) for item in items]
+        return [(one["name"], one["machineId"]) for one in self.shell.ok("list_snapshots", "limit=100")["items"]]
 
 
 @pytest.mark.slow
