@@ -1,6 +1,12 @@
-"""The README's tables of settings and commands, as the code has them: `python tests/support/settings_tables.py`."""
+"""The README's tables of settings and commands, as the code has them.
+
+`PYTHONPATH=server:tools:tests python tests/support/settings_tables.py` writes them anew.
+"""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 from paperspace_storage_server.commands import COMMANDS
 from paperspace_storage_server.settings import Described, Group, described
@@ -27,6 +33,19 @@ def _row(one: Described) -> str:
     return f"| {variables} | {flag} | {one.default} | {meaning} |"
 
 
+def tables() -> dict[str, list[str]]:
+    """The rows of each section's table."""
+    return {
+        "Commands": command_rows(),
+        "Settings": settings_rows("api", "selection", "guard", "serving", "logs"),
+    }
+
+
 if __name__ == "__main__":
-    main_rows = settings_rows("api", "selection", "guard", "serving", "logs")
-    print("\n".join([*main_rows, "", *command_rows(), "", *settings_rows("hosting")]))  # noqa: T201 - its job
+    readme = Path(__file__).parents[2] / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    for section, rows in tables().items():
+        table = re.compile(rf"(\n## {section}\n.*?\n\|[^\n]*\n\| ---[^\n]*\n)(?:\|[^\n]*\n)*", re.DOTALL)
+        if found := table.search(text):
+            text = found[1].join([text[: found.start()], "".join(f"{row}\n" for row in rows) + text[found.end() :]])
+    readme.write_text(text, encoding="utf-8")
