@@ -54,11 +54,11 @@ class Clients:
         return file.name
 
 
-def install(folder: Path) -> Clients:
-    """What the lock pins, without running any package's install script."""
+def install(folder: Path, source: Path = SOURCE) -> Clients:
+    """What the lock in `source` pins, without running any package's install script; and the scripts beside it."""
     for name in ("package.json", "package-lock.json"):
-        shutil.copy(SOURCE / name, folder)
-    for script in SOURCE.glob("*.mjs"):
+        shutil.copy(source / name, folder)
+    for script in source.glob("*.mjs"):
         shutil.copy(script, folder)
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
