@@ -18,6 +18,7 @@ from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.guard.confirm import Question
 from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.settings import load_settings
+from paperspace_storage_tools.catalogue import CATALOGUE
 from support.service import service_over
 
 FIELDS = (
@@ -47,6 +48,8 @@ FIELDS = (
     "totalUsage",
     "datasetUsage",
     "isAutoSnapshot",
+    "autoSnapshotSaveCount",
+    "storageUsed",
     "password",
     "dtCreated",
 )
@@ -93,7 +96,13 @@ CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("delete_storage_provider", {"id": "x1"}),
     ("get_storage_utilization", {}),
     ("get_machine_event", {"id": "x1"}),
+    ("list_machines", {"name": "a"}),
+    ("list_private_networks", {}),
 )
+
+
+def test_no_tool_is_left_out() -> None:
+    assert {name for name, _ in CALLS} == {tool.name for tool in CATALOGUE}
 
 
 class _Scripted(httpx.AsyncBaseTransport):

@@ -84,6 +84,27 @@ def _provider(**changed: object) -> tuple[Json, Json, Json]:
     )
 
 
+MACHINE: Json = {
+    "id": "ps1",
+    "name": "trainer",
+    "state": "ready",
+    "region": "ny2",
+    "privateNetworkId": "ne1",
+    "autoSnapshotEnabled": True,
+    "autoSnapshotSaveCount": 2,
+    "storageUsed": 184_000_000_000,
+    "storageTotal": 500_000_000_000,
+}
+L_MACHINE: Json = {
+    **{name: value for name, value in MACHINE.items() if name != "privateNetworkId"},
+    "networkId": "ne1",
+    "machineType": "A100-80G",
+    "os": "Ubuntu 22.04",
+    "autoSnapshotFrequency": "weekly",
+    "restorePointEnabled": False,
+    "restorePointSnapshotId": None,
+    "dtCreated": LONG,
+}
 P_DRIVE, L_DRIVE, DRIVE = _drive()
 P_NAMED, L_NAMED, NAMED = _drive(name="renamed")
 P_BIG, _, BIG = _drive(size=900)
@@ -602,7 +623,54 @@ CONVERSATIONS = [
         _told("in progress"),
         {"live": [Exchange("GET", "/machine-events/me1", body=_event("in progress"))]},
     ),
+    Conversation(
+        "look machines up",
+        "list_machines",
+        {"name": "trainer", "region": "ny2", "after": "c 1", "limit": 1},
+        {"items": [MACHINE], "hasMore": True, "nextPage": "c2"},
+        {
+            "live": [
+                Exchange(
+                    "GET", "/machines?after=c+1&limit=1&name=trainer&region=ny2", body=_page(L_MACHINE, next_page="c2")
+                )
+            ]
+        },
+    ),
+    Conversation(
+        "look up a machine that says little",
+        "list_machines",
+        {},
+        {"items": [{"id": "ps2"}], "hasMore": False},
+        {"live": [Exchange("GET", "/machines", body=_page({**dict.fromkeys(L_MACHINE), "id": "ps2"}))]},
+    ),
+    Conversation(
+        "look private networks up",
+        "list_private_networks",
+        {"region": "ny2"},
+        {"items": [{"id": "ne1", "name": "research", "region": "ny2"}], "hasMore": False},
+        {
+            "live": [
+                Exchange(
+                    "GET",
+                    "/private-networks?region=ny2",
+                    body=_page(
+                        {
+                            "id": "ne1",
+                            "name": "research",
+                            "region": "ny2",
+                            "network": "10.0.0.0",
+                            "netmask": "255.255.0.0",
+                            "dtCreated": LONG,
+                        }
+                    ),
+                )
+            ]
+        },
+    ),
 ]
+
+LIVE_ONLY = frozenset({"get_machine_event", "list_machines", "list_private_networks"})
+"""The tools whose operation the published API does not have."""
 
 REFUSED: list[tuple[Dialect, str, Json, str]] = [
     ("live", "update_shared_drive", {"id": "sd1", "size": 900}, "cannot change a drive's size"),
@@ -615,5 +683,7 @@ REFUSED: list[tuple[Dialect, str, Json, str]] = [
     ("published", "create_storage_provider", {**NEW_PROVIDER, "endpoint": "https://x.example"}, "takes no endpoint"),
     ("published", "update_storage_provider", {"id": "sp1", **NEW_PROVIDER, "isTeamDefault": True}, "isTeamDefault"),
     ("published", "get_machine_event", {"id": "me1"}, "no machine events"),
+    ("published", "list_machines", {}, "stands in list_snapshots"),
+    ("published", "list_private_networks", {"region": "ny2"}, "stands in list_shared_drives"),
 ]
 """What a dialect cannot express: refused before anything is sent, with the reason."""

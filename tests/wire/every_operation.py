@@ -18,6 +18,7 @@ from paperspace_storage_tools.ports import (
     NewDrive,
     NewProvider,
     NewSnapshot,
+    PlaceQuery,
     Query,
     SnapshotChange,
     SnapshotQuery,
@@ -96,7 +97,14 @@ def _of(dialect: Dialect) -> list[Known]:
             "restore_snapshot", dialect, codec.restore_snapshot("x1", live), with_event if live else {}, live, not live
         ),
     ]
-    return [*made, Known("get_event", dialect, codec.get_event("x1"), event)] if live else made
+    if not live:
+        return made
+    return [
+        *made,
+        Known("get_event", dialect, codec.get_event("x1"), event),
+        Known("list_machines", dialect, codec.list_machines(PlaceQuery()), page, False),
+        Known("list_networks", dialect, codec.list_networks(PlaceQuery()), page, False),
+    ]
 
 
 OPERATIONS = [*_of("published"), *_of("live")]

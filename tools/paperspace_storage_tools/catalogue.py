@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from paperspace_storage_tools import machine_events, shared_drives, snapshots, storage_providers, utilization
+from paperspace_storage_tools import lookups, machine_events, shared_drives, snapshots, storage_providers, utilization
 from paperspace_storage_tools.tool import AnyTool, Toolset
 
 TOOLSETS: Final[tuple[Toolset, ...]] = get_args(Toolset)
@@ -28,4 +28,6 @@ CATALOGUE: Final[tuple[AnyTool, ...]] = (
     storage_providers.DELETE_STORAGE_PROVIDER,
     utilization.GET_STORAGE_UTILIZATION,
     machine_events.GET_MACHINE_EVENT,
+    lookups.LIST_MACHINES,
+    lookups.LIST_PRIVATE_NETWORKS,
 )

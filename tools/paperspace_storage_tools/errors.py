@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["shared drive", "snapshot", "storage provider", "machine event", "machine", "utilization"]
+Kind: TypeAlias = Literal[
+    "shared drive", "snapshot", "storage provider", "machine event", "machine", "private network", "utilization"
+]
 Changed: TypeAlias = Literal["nothing", "unknown", "said"]
 """After a write: nothing was changed, nobody knows, or the text itself says it."""
 
@@ -19,7 +21,8 @@ LISTED_BY: dict[str, str] = {
     "shared drive": "list_shared_drives",
     "snapshot": "list_snapshots",
     "storage provider": "list_storage_providers",
-    "machine": "list_snapshots (its machineId fields)",
+    "machine": "list_machines",
+    "private network": "list_private_networks",
 }
 
 

@@ -123,6 +123,28 @@ class StorageUtilization(Model):
     free_remaining: Whole | None = None
 
 
+class Machine(Model):
+    """What a snapshot can be made of. `storageUsed` and `storageTotal` are in bytes."""
+
+    id: str
+    name: str | None = None
+    state: str | None = None
+    region: str | None = None
+    private_network_id: str | None = None
+    auto_snapshot_enabled: bool | None = None
+    auto_snapshot_save_count: Whole | None = None
+    storage_used: Whole | None = None
+    storage_total: Whole | None = None
+
+
+class PrivateNetwork(Model):
+    """What shared drives and machines of one region hang on."""
+
+    id: str
+    name: str | None = None
+    region: str | None = None
+
+
 class Deleted(Model):
     """What was deleted; `event` where the API goes on deleting after it answered."""
 

@@ -15,8 +15,10 @@ from pydantic import SecretStr
 from paperspace_storage_tools.arguments import Order, OrderBy
 from paperspace_storage_tools.errors import Kind
 from paperspace_storage_tools.models import (
+    Machine,
     MachineEvent,
     Page,
+    PrivateNetwork,
     ProviderType,
     SharedDrive,
     Snapshot,
@@ -36,9 +38,16 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriveQuery(Query):
+class PlaceQuery(Query):
+    """`name` and `region` are exact."""
+
     name: str | None = None
     region: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriveQuery(PlaceQuery):
+    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +166,14 @@ class MachineEvents(Protocol):
     async def get(self, id: str) -> MachineEvent: ...
 
 
+class Machines(Protocol):
+    async def list(self, query: PlaceQuery) -> Page[Machine]: ...
+
+
+class PrivateNetworks(Protocol):
+    async def list(self, query: PlaceQuery) -> Page[PrivateNetwork]: ...
+
+
 class Storage(Protocol):
     """The API, within one tool call's budget."""
 
@@ -170,6 +187,10 @@ class Storage(Protocol):
     def utilization(self) -> Utilization: ...
     @property
     def events(self) -> MachineEvents: ...
+    @property
+    def machines(self) -> Machines: ...
+    @property
+    def networks(self) -> PrivateNetworks: ...
 
 
 Act: TypeAlias = Literal["delete", "restore", "shrink", "redirect", "displace"]

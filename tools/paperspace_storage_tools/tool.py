@@ -11,7 +11,7 @@ from paperspace_storage_tools.models import Model
 from paperspace_storage_tools.ports import Call
 
 ToolKind: TypeAlias = Literal["read", "write", "destructive"]
-Toolset: TypeAlias = Literal["shared-drives", "snapshots", "storage-providers", "utilization"]
+Toolset: TypeAlias = Literal["shared-drives", "snapshots", "storage-providers", "utilization", "lookups"]
 ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 
 

@@ -14,8 +14,10 @@ from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_tools.arguments import LARGEST_PAGE
 from paperspace_storage_tools.errors import Failure, OutcomeUnknown
 from paperspace_storage_tools.models import (
+    Machine,
     MachineEvent,
     Page,
+    PrivateNetwork,
     SharedDrive,
     Snapshot,
     StorageProvider,
@@ -27,6 +29,7 @@ from paperspace_storage_tools.ports import (
     NewDrive,
     NewProvider,
     NewSnapshot,
+    PlaceQuery,
     Query,
     SnapshotChange,
     SnapshotQuery,
@@ -49,6 +52,8 @@ class PaperspaceStorage(Performing):
         self.providers = _Providers(self)
         self.utilization = _Utilization(self)
         self.events = _Events(self)
+        self.machines = _Machines(self)
+        self.networks = _Networks(self)
 
 
 class _Drives:
@@ -215,3 +220,19 @@ class _Events:
 
     async def get(self, id: str) -> MachineEvent:
         return await self._api.perform(lambda codec: codec.get_event(id))
+
+
+class _Machines:
+    def __init__(self, api: Performing) -> None:
+        self._api = api
+
+    async def list(self, query: PlaceQuery) -> Page[Machine]:
+        return await self._api.perform(lambda codec: codec.list_machines(query))
+
+
+class _Networks:
+    def __init__(self, api: Performing) -> None:
+        self._api = api
+
+    async def list(self, query: PlaceQuery) -> Page[PrivateNetwork]:
+        return await self._api.perform(lambda codec: codec.list_networks(query))

@@ -131,6 +131,11 @@ def expect(answer: Answer, *, kind: Kind, id: str | None = None, statuses: tuple
     raise failure_of(answer, kind=kind, id=id)
 
 
+def of_new(answer: Answer, kind: Kind, needs: tuple[Kind, str]) -> tuple[Kind, str | None]:
+    """Kind and id of what a failed creation is about: a 404 can only mean what the new resource `needs`."""
+    return needs if answer.status == 404 else (kind, None)
+
+
 def expect_done(answer: Answer, *, kind: Kind, id: str | None, statuses: tuple[int, ...]) -> None:
     """As `expect`, for answers without a promised body: nothing, `{}`, `success`, or the resource that was asked for.
 

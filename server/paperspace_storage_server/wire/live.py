@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, FailF
 from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
-from paperspace_storage_server.wire.answers import expect_deleted, of_id, read
+from paperspace_storage_server.wire.answers import expect_deleted, of_id, of_new, read
 from paperspace_storage_server.wire.messages import (
     Answer,
     Decoded,
@@ -23,8 +23,10 @@ from paperspace_storage_server.wire.parts import MOST_OF_PAGE
 from paperspace_storage_tools.errors import Kind, Unsupported
 from paperspace_storage_tools.models import (
     Instant,
+    Machine,
     MachineEvent,
     Page,
+    PrivateNetwork,
     SharedDrive,
     Snapshot,
     StorageProvider,
@@ -38,6 +40,7 @@ from paperspace_storage_tools.ports import (
     NewDrive,
     NewProvider,
     NewSnapshot,
+    PlaceQuery,
     Query,
     SnapshotChange,
     SnapshotQuery,
@@ -132,6 +135,31 @@ def _no_bool(value: object) -> object:
 _Bytes = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
 
 
+class _Machine(_Wire):
+    id: str
+    name: str | None = None
+    state: str | None = None
+    region: str | None = None
+    network_id: str | None = None
+    auto_snapshot_enabled: bool | None = None
+    auto_snapshot_save_count: Whole | None = None
+    storage_used: _Bytes | None = None
+    storage_total: _Bytes | None = None
+
+    def decoded(self) -> Machine:
+        return Machine.model_construct(
+            id=self.id,
+            name=self.name,
+            state=self.state,
+            region=self.region,
+            private_network_id=self.network_id,
+            auto_snapshot_enabled=self.auto_snapshot_enabled,
+            auto_snapshot_save_count=self.auto_snapshot_save_count,
+            storage_used=self.storage_used,
+            storage_total=self.storage_total,
+        )
+
+
 class _Utilization(_Wire):
     """Bytes as decimal strings: pydantic turns a decimal string into the integer, and nothing else into one."""
 
@@ -154,6 +182,8 @@ _EVENT = TypeAdapter(MachineEvent)
 _PROVIDER = TypeAdapter(_Provider)
 _PROVIDERS = TypeAdapter(_Page[_Provider])
 _UTILIZATION = TypeAdapter(_Utilization)
+_MACHINES = TypeAdapter(_Page[_Machine])
+_NETWORKS = TypeAdapter(_Page[PrivateNetwork])
 
 
 class Live:
@@ -165,17 +195,19 @@ class Live:
     # --- shared drives
 
     def list_drives(self, query: DriveQuery) -> Operation[Page[SharedDrive]]:
-        pairs = query_of({**_paging(query), "name": query.name, "region": query.region})
-
         def decode(answer: Answer) -> Decoded[Page[SharedDrive]]:
             page = read(answer, _DRIVES, kind="shared drive", statuses=(200,))
             return _page([item.decoded() for item in page.items], page.has_more, page.next_page)
 
-        return Operation(Request("GET", "/shared-drives", pairs), decode)
+        return Operation(Request("GET", "/shared-drives", _places(query)), decode)
 
     def create_drive(self, new: NewDrive) -> Operation[SharedDrive]:
+        def decode(answer: Answer) -> Decoded[SharedDrive]:
+            kind, id = of_new(answer, "shared drive", ("private network", new.private_network_id))
+            return read(answer, _DRIVE, kind=kind, id=id, statuses=(200, 201)).decoded()
+
         body = to_json({"name": new.name, "networkId": new.private_network_id, "region": new.region, "size": new.size})
-        return _drive("POST", "/shared-drives", None, body)
+        return Operation(Request("POST", "/shared-drives", body=body), decode)
 
     def get_drive(self, id: str) -> Operation[SharedDrive]:
         return _drive("GET", path_of("shared-drives", id), id)
@@ -203,7 +235,8 @@ class Live:
         _refuse_note(new.note)
 
         def decode(answer: Answer) -> Decoded[Snapshot]:
-            both = read(answer, _WITH_EVENT, kind="snapshot", statuses=(200, 201))
+            kind, id = of_new(answer, "snapshot", ("machine", new.machine_id))
+            both = read(answer, _WITH_EVENT, kind=kind, id=id, statuses=(200, 201))
             return Decoded(both.data.model_copy(update={"event": both.event}))
 
         body = to_json({"machineId": new.machine_id, "name": new.name})
@@ -281,8 +314,24 @@ class Live:
 
         return Operation(Request("GET", path_of("machine-events", id)), decode)
 
+    # --- what a machineId and a privateNetworkId may be
 
-def _drive(method: Method, path: str, id: str | None, body: bytes | None = None) -> Operation[SharedDrive]:
+    def list_machines(self, query: PlaceQuery) -> Operation[Page[Machine]]:
+        def decode(answer: Answer) -> Decoded[Page[Machine]]:
+            page = read(answer, _MACHINES, kind="machine", statuses=(200,))
+            return _page([Decoded(item.decoded()) for item in page.items], page.has_more, page.next_page)
+
+        return Operation(Request("GET", "/machines", _places(query)), decode)
+
+    def list_networks(self, query: PlaceQuery) -> Operation[Page[PrivateNetwork]]:
+        def decode(answer: Answer) -> Decoded[Page[PrivateNetwork]]:
+            page = read(answer, _NETWORKS, kind="private network", statuses=(200,))
+            return _page([Decoded(item) for item in page.items], page.has_more, page.next_page)
+
+        return Operation(Request("GET", "/private-networks", _places(query)), decode)
+
+
+def _drive(method: Method, path: str, id: str, body: bytes | None = None) -> Operation[SharedDrive]:
     def decode(answer: Answer) -> Decoded[SharedDrive]:
         return of_id(id, read(answer, _DRIVE, kind="shared drive", id=id, statuses=(200, 201))).decoded()
 
@@ -330,6 +379,10 @@ def _page(items: list[Decoded[ResultT]], has_more: bool, next_page: str | None) 
 
 def _paging(query: Query) -> dict[str, str | int | None]:
     return {"after": query.after, "limit": query.limit, "orderBy": query.order_by, "order": query.order}
+
+
+def _places(query: PlaceQuery) -> tuple[tuple[str, str], ...]:
+    return query_of({**_paging(query), "name": query.name, "region": query.region})
 
 
 def _given(*secrets: SecretStr | None) -> tuple[SecretStr, ...]:

@@ -10,8 +10,10 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from paperspace_storage_tools.models import (
+    Machine,
     MachineEvent,
     Page,
+    PrivateNetwork,
     SharedDrive,
     Snapshot,
     StorageProvider,
@@ -23,6 +25,7 @@ from paperspace_storage_tools.ports import (
     NewDrive,
     NewProvider,
     NewSnapshot,
+    PlaceQuery,
     Query,
     SnapshotChange,
     SnapshotQuery,
@@ -126,3 +129,6 @@ class Codec(Protocol):
 
     def utilization(self) -> Operation[StorageUtilization]: ...
     def get_event(self, id: str) -> Operation[MachineEvent]: ...
+
+    def list_machines(self, query: PlaceQuery) -> Operation[Page[Machine]]: ...
+    def list_networks(self, query: PlaceQuery) -> Operation[Page[PrivateNetwork]]: ...

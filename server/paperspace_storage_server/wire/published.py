@@ -11,7 +11,15 @@ from typing import Annotated, TypeVar
 from pydantic import FailFast, TypeAdapter
 from pydantic_core import to_json
 
-from paperspace_storage_server.wire.answers import expect_deleted, expect_done, of_id, page_locally, read, read_each
+from paperspace_storage_server.wire.answers import (
+    expect_deleted,
+    expect_done,
+    of_id,
+    of_new,
+    page_locally,
+    read,
+    read_each,
+)
 from paperspace_storage_server.wire.messages import (
     Answer,
     Decoded,
@@ -24,8 +32,10 @@ from paperspace_storage_server.wire.messages import (
 )
 from paperspace_storage_tools.errors import Kind, Malformed, Unsupported
 from paperspace_storage_tools.models import (
+    Machine,
     MachineEvent,
     Page,
+    PrivateNetwork,
     SharedDrive,
     Snapshot,
     StorageProvider,
@@ -37,6 +47,7 @@ from paperspace_storage_tools.ports import (
     NewDrive,
     NewProvider,
     NewSnapshot,
+    PlaceQuery,
     Query,
     SnapshotChange,
     SnapshotQuery,
@@ -78,7 +89,7 @@ class Published:
 
     def create_drive(self, new: NewDrive) -> Operation[SharedDrive]:
         body = _json(name=new.name, size=new.size, region=new.region, privateNetworkId=new.private_network_id)
-        return _one("POST", "/shared-drives", _DRIVE, "shared drive", None, body, statuses=(201, 200))
+        return _new("/shared-drives", _DRIVE, "shared drive", ("private network", new.private_network_id), body)
 
     def get_drive(self, id: str) -> Operation[SharedDrive]:
         return _one("GET", path_of("shared-drives", id), _DRIVE, "shared drive", id)
@@ -117,7 +128,7 @@ class Published:
 
     def create_snapshot(self, new: NewSnapshot) -> Operation[Snapshot]:
         body = _json(machineId=new.machine_id, name=new.name, note=new.note)
-        return _one("POST", "/snapshots", _SNAPSHOT, "snapshot", None, body, statuses=(201, 200))
+        return _new("/snapshots", _SNAPSHOT, "snapshot", ("machine", new.machine_id), body)
 
     def get_snapshot(self, id: str) -> Operation[Snapshot]:
         return _one("GET", path_of("snapshots", id), _SNAPSHOT, "snapshot", id)
@@ -192,6 +203,18 @@ class Published:
     def get_event(self, id: str) -> Operation[MachineEvent]:
         raise Unsupported(_NO_EVENTS)
 
+    def list_machines(self, query: PlaceQuery) -> Operation[Page[Machine]]:
+        raise Unsupported(
+            "This API (the published dialect) lists no machines: the machineId of a machine that has snapshots stands "
+            "in list_snapshots; the person knows the others."
+        )
+
+    def list_networks(self, query: PlaceQuery) -> Operation[Page[PrivateNetwork]]:
+        raise Unsupported(
+            "This API (the published dialect) lists no private networks: the privateNetworkId of one that has drives "
+            "stands in list_shared_drives; the person knows the others."
+        )
+
 
 def _one(
     method: Method,
@@ -206,6 +229,16 @@ def _one(
         return Decoded(of_id(id, read(answer, adapter, kind=kind, id=id, statuses=statuses)))
 
     return Operation(Request(method, path, body=body), decode)
+
+
+def _new(
+    path: str, adapter: TypeAdapter[ResourceT], kind: Kind, needs: tuple[Kind, str], body: bytes
+) -> Operation[ResourceT]:
+    def decode(answer: Answer) -> Decoded[ResourceT]:
+        about, id = of_new(answer, kind, needs)
+        return Decoded(read(answer, adapter, kind=about, id=id, statuses=(201, 200)))
+
+    return Operation(Request("POST", path, body=body), decode)
 
 
 def _gone(path: str, kind: Kind, id: str) -> Operation[None]:
