@@ -20,7 +20,7 @@ from paperspace_storage_tools.skills.tables import FOLDER, TABLE, table
 
 TOOLS = {tool.name: tool for tool in CATALOGUE}
 # Words of the contract that the catalogue does not have yet; one that it has by now fails below, by its name.
-COMING_TOOLS = {"list_machines", "list_private_networks"}
+COMING_TOOLS: set[str] = set()
 COMING_ARGUMENTS = {"list_snapshots": {"summary", "automatic", "name"}, "list_storage_providers": {"name"}}
 _MOST_TOKENS = 5000
 
