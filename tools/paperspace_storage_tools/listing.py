@@ -32,7 +32,7 @@ def make(tool: AnyTool) -> Entry:
         "title": tool.title,
         "description": tool.description,
         "inputSchema": input_schema(tool.arguments),
-        "outputSchema": output_schema(tool.result, brief=tool.answers_with_resource),
+        "outputSchema": output_schema(tool.result, brief=tool.brief),
         "annotations": {
             "readOnlyHint": not tool.writes,
             "destructiveHint": tool.overwrites,

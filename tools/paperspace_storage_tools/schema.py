@@ -26,7 +26,7 @@ def output_schema(result: type[BaseModel], *, brief: bool = False) -> Schema:
     """What a tool answers. A nested event or snapshot is only called an object: its own tool spells it out.
 
     `brief` keeps what is always there and what is nested: for the tools that answer with a resource which their
-    `get_` tool spells out. Every word here is paid for on every turn; the whole would be 400 tokens more.
+    `list_` tool spells out. Every word here is paid for on every turn; the whole would be 600 tokens more.
     """
     schema = _plain(result.model_json_schema(by_alias=True, mode="serialization"))
     if brief:

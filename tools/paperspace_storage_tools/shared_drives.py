@@ -139,6 +139,7 @@ CREATE_SHARED_DRIVE = Tool(
     arguments=CreateSharedDrive,
     result=SharedDrive,
     run=create_shared_drive,
+    brief=True,
 )
 GET_SHARED_DRIVE = Tool(
     name="get_shared_drive",
@@ -150,6 +151,7 @@ GET_SHARED_DRIVE = Tool(
     result=SharedDrive,
     run=get_shared_drive,
     repeatable=True,
+    brief=True,
 )
 UPDATE_SHARED_DRIVE = Tool(
     name="update_shared_drive",
@@ -162,6 +164,7 @@ UPDATE_SHARED_DRIVE = Tool(
     run=update_shared_drive,
     overwrites=True,  # a smaller size can lose data
     repeatable=True,
+    brief=True,
 )
 DELETE_SHARED_DRIVE = Tool(
     name="delete_shared_drive",

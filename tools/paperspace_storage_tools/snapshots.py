@@ -227,6 +227,7 @@ CREATE_SNAPSHOT = Tool(
     arguments=CreateSnapshot,
     result=Snapshot,
     run=create_snapshot,
+    brief=True,
 )
 GET_SNAPSHOT = Tool(
     name="get_snapshot",
@@ -238,6 +239,7 @@ GET_SNAPSHOT = Tool(
     result=Snapshot,
     run=get_snapshot,
     repeatable=True,
+    brief=True,
 )
 UPDATE_SNAPSHOT = Tool(
     name="update_snapshot",
@@ -249,6 +251,7 @@ UPDATE_SNAPSHOT = Tool(
     result=Snapshot,
     run=update_snapshot,
     repeatable=True,
+    brief=True,
 )
 DELETE_SNAPSHOT = Tool(
     name="delete_snapshot",

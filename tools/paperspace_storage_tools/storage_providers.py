@@ -217,6 +217,7 @@ CREATE_STORAGE_PROVIDER = Tool(
     arguments=CreateStorageProvider,
     result=StorageProvider,
     run=create_storage_provider,
+    brief=True,
 )
 GET_STORAGE_PROVIDER = Tool(
     name="get_storage_provider",
@@ -228,6 +229,7 @@ GET_STORAGE_PROVIDER = Tool(
     result=StorageProvider,
     run=get_storage_provider,
     repeatable=True,
+    brief=True,
 )
 UPDATE_STORAGE_PROVIDER = Tool(
     name="update_storage_provider",
@@ -240,6 +242,7 @@ UPDATE_STORAGE_PROVIDER = Tool(
     run=update_storage_provider,
     overwrites=True,
     repeatable=True,
+    brief=True,
 )
 DELETE_STORAGE_PROVIDER = Tool(
     name="delete_storage_provider",

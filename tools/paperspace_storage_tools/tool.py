@@ -17,7 +17,10 @@ ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool(Generic[ArgumentsT]):
-    """One tool. `overwrites` is MCP's destructiveHint, `repeatable` its idempotentHint."""
+    """One tool. `overwrites` is MCP's destructiveHint, `repeatable` its idempotentHint.
+
+    `brief`: its `list_` tool spells the same resource out, so its own output schema names what is always there.
+    """
 
     name: str
     title: str
@@ -29,15 +32,11 @@ class Tool(Generic[ArgumentsT]):
     run: Callable[[Call, ArgumentsT], Awaitable[Model]]
     overwrites: bool = False
     repeatable: bool = False
+    brief: bool = False
 
     @property
     def writes(self) -> bool:
         return self.kind != "read"
-
-    @property
-    def answers_with_resource(self) -> bool:
-        """A create or update: it answers with the same resource that a `get_` tool spells out."""
-        return self.kind == "write"
 
 
 AnyTool: TypeAlias = Tool[Any]  # the arguments' type is private to each tool; the catalogue holds them all
