@@ -38,5 +38,10 @@ class Tool(Generic[ArgumentsT]):
     def writes(self) -> bool:
         return self.kind != "read"
 
+    @property
+    def answers_with_resource(self) -> bool:
+        """A create or update: it answers with the resource that it made or changed."""
+        return self.kind == "write"
+
 
 AnyTool: TypeAlias = Tool[Any]  # the arguments' type is private to each tool; the catalogue holds them all
