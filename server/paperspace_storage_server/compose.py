@@ -19,7 +19,7 @@ from paperspace_storage_server.calls.call import Process, Team
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.guard.allowance import Allowance
 from paperspace_storage_server.guard.audit import AuditFile
-from paperspace_storage_server.guard.confirm import Questions
+from paperspace_storage_server.guard.confirm import QuestionsHere
 from paperspace_storage_server.guard.hygiene import Hygiene
 from paperspace_storage_server.guard.profiles import Profiles
 from paperspace_storage_server.guard.protect import Protection
@@ -109,7 +109,7 @@ def make_service(
         profiles=profiles,
         protection=Protection(settings.protect),
         upstream=upstream,
-        questions=Questions(clock),
+        questions=QuestionsHere(clock),
         allowance=Allowance(upstream.store, "this user", limit.count if limit else None, limit.seconds if limit else 0),
     )
     return Service(process, team)

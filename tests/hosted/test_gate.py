@@ -12,8 +12,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from hosted.issuing import ISSUER, RESOURCE, Web, claims, pair
-from paperspace_storage_server.calls.principal import Principal, scope_of, with_implied
-from paperspace_storage_server.hosted.authenticate import Authenticate, principal_in
+from paperspace_storage_server.calls.principal import Principal, principal_in, scope_of, with_implied
+from paperspace_storage_server.hosted.authenticate import Authenticate
 from paperspace_storage_server.hosted.challenges import Refusal, Resource
 from paperspace_storage_server.hosted.identity import Identity, NotForAnyTeam, NotReady
 from paperspace_storage_server.hosted.issuer import Issuer
@@ -92,8 +92,8 @@ async def test_a_good_token_goes_on_as_its_principal_and_goes_no_further_itself(
     token = OURS.token(claims())
     for authorization in (f"Bearer {token}", f"bearer {token}", f"Bearer {STATIC}"):
         assert (await gate.get(authorization)).text == "in"
-    anna = Principal(f"{ISSUER} anna", "anna", "research", frozenset({"storage:read", "storage:write"}))
-    ci = Principal("token ci", "token ci", "research", frozenset({"storage:read", "storage:write", "storage:destroy"}))
+    anna = Principal(f"{ISSUER} anna", "research", frozenset({"storage:read", "storage:write"}))
+    ci = Principal("token ci", "research", frozenset({"storage:read", "storage:write", "storage:destroy"}))
     assert gate.surface.seen == [anna, anna, ci]
     assert not any(name == b"authorization" for headers in gate.surface.headers for name, _ in headers)
     assert gate.refused == []
@@ -207,10 +207,10 @@ def test_scopes_imply_each_other() -> None:
     assert with_implied(["storage:write", "other"]) == {"storage:read", "storage:write"}
     assert with_implied(["storage:read"]) == {"storage:read"}
     assert with_implied(["storage:*", "storage"]) == frozenset()
-    reader = Principal("k", "n", "t", with_implied(["storage:read"]))
+    reader = Principal("k", "t", with_implied(["storage:read"]))
     assert reader.lacks("storage:read") == []
     assert reader.lacks("storage:destroy") == ["storage:write", "storage:destroy"]
-    assert Principal("k", "n", "t", frozenset()).lacks("storage:write") == ["storage:read", "storage:write"]
+    assert Principal("k", "t", frozenset()).lacks("storage:write") == ["storage:read", "storage:write"]
 
 
 def test_each_tool_needs_the_scope_of_what_it_can_do() -> None:

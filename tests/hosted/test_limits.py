@@ -8,8 +8,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from paperspace_storage_server.calls.principal import Principal
-from paperspace_storage_server.hosted.authenticate import PRINCIPAL
+from paperspace_storage_server.calls.principal import PRINCIPAL, Principal
 from paperspace_storage_server.hosted.challenges import Refusal
 from paperspace_storage_server.hosted.health import ASKED_EVERY, Health, HealthRoutes
 from paperspace_storage_server.hosted.limits import MOST_CALLS, MOST_STREAMS, Limits
@@ -56,7 +55,7 @@ def limited(surface: Surface, rate: int | None, clock: Clock, refused: list[Refu
     async def as_principal(scope: Scope, receive: Receive, send: Send) -> None:
         who = dict(scope["headers"]).get(b"who", b"").decode()
         if who:
-            scope["state"] = {PRINCIPAL: Principal(who, who, "team", frozenset())}
+            scope["state"] = {PRINCIPAL: Principal(who, "team", frozenset())}
         await limits(scope, receive, send)
 
     return httpx.AsyncClient(transport=httpx.ASGITransport(as_principal), base_url="http://a")

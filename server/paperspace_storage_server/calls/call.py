@@ -41,7 +41,7 @@ class Caller(Protocol):
 
     @property
     def principal(self) -> str | None:
-        """The name of who is calling, where the surface knows one."""
+        """Who is calling, where the surface knows it: a text that nobody else has."""
         ...
 
     @property
@@ -181,5 +181,6 @@ class GuardedCall:
             self.attempt.confirmed = how
 
     def _identity(self) -> str:
-        """What makes an answer belong to this call and no other: the tool and its arguments as they came."""
-        return hashlib.sha256(to_json([self.tool.name, sorted(self.given.items())], fallback=repr)).hexdigest()
+        """What makes an answer belong to this call and no other: the tool, its arguments as they came, and who asks."""
+        said = [self.tool.name, sorted(self.given.items()), self.caller.principal]
+        return hashlib.sha256(to_json(said, fallback=repr)).hexdigest()

@@ -10,7 +10,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from paperspace_storage_server.guard.hygiene import Hygiene
 from paperspace_storage_server.http.budget import Clock
@@ -41,26 +41,36 @@ class _Open:
     until: float
 
 
-class Questions:
-    """Questions that wait for an answer. A token is random, good for one answer, and means nothing elsewhere."""
+class Questions(Protocol):
+    """Questions that wait for an answer, each under a token that is good for one."""
+
+    async def put(self, call: str, shown: AtStake, seconds: float) -> str:
+        """Keep the question open that long; `call` identifies tool, arguments and caller. Returns the token."""
+        ...
+
+    async def take(self, token: str, call: str) -> AtStake:
+        """What was shown. Raises `NotConfirmed` for a foreign, used or late token."""
+        ...
+
+
+class QuestionsHere:
+    """`Questions` of one process. A token is random, and means nothing elsewhere."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._open: OrderedDict[str, _Open] = OrderedDict()
 
-    def put(self, call: str, shown: AtStake, seconds: float) -> str:
-        """Remember the question; `call` identifies tool and arguments. Returns the token."""
+    async def put(self, call: str, shown: AtStake, seconds: float) -> str:
         token = secrets.token_urlsafe(24)
         self._open[token] = _Open(call, shown, self._clock() + seconds)
         while len(self._open) > _MOST_OPEN:
             self._open.popitem(last=False)
         return token
 
-    def take(self, token: str, call: str) -> AtStake:
-        """What was shown. Raises `NotConfirmed` for a foreign, used or late token."""
+    async def take(self, token: str, call: str) -> AtStake:
         open = self._open.pop(token, None)
         if open is None or open.call != call:
-            raise NotConfirmed(f"This answer belongs to no open question of this call. {_NOTHING} {_AGAIN}")
+            raise not_open()
         if self._clock() > open.until:
             raise too_late()
         return open.shown
@@ -76,13 +86,13 @@ class Question:
     seconds: float
     questions: Questions
 
-    def put(self) -> str:
-        """Remember it as open; the token by which its reply is known."""
-        return self.questions.put(self.call, self.at_stake, self.seconds)
+    async def put(self) -> str:
+        """Keep it open; the token by which its reply is known."""
+        return await self.questions.put(self.call, self.at_stake, self.seconds)
 
-    def take(self, token: str) -> AtStake:
+    async def take(self, token: str) -> AtStake:
         """What was shown under this token, which is used up. Raises `NotConfirmed` for a foreign, used or late one."""
-        return self.questions.take(token, self.call)
+        return await self.questions.take(token, self.call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +186,11 @@ def check_unchanged(shown: AtStake, now: AtStake) -> None:
 def late() -> NotConfirmed:
     """Nobody answered a question that was put while the call waited."""
     return NotConfirmed(f"The question was not answered in time. {_NEVER_SHOWN}")
+
+
+def not_open() -> NotConfirmed:
+    """The reply is to no question that is open: a foreign one, or one that was answered before."""
+    return NotConfirmed(f"This answer belongs to no open question of this call. {_NOTHING} {_AGAIN}")
 
 
 def too_late() -> NotConfirmed:

@@ -6,21 +6,19 @@ Pure ASGI, and no tool known. The token goes no further: neither the surfaces no
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from paperspace_storage_server.calls.principal import Principal, with_implied
+from paperspace_storage_server.calls.principal import PRINCIPAL, Principal, with_implied
 from paperspace_storage_server.hosted import challenges
 from paperspace_storage_server.hosted.challenges import Refusal, Resource
 from paperspace_storage_server.hosted.identity import BadToken, Identity, NotForAnyTeam, NotReady
 from paperspace_storage_server.hosted.jwt_tokens import JwtTokens
 from paperspace_storage_server.hosted.static_tokens import PREFIX, StaticTokens
 
-PRINCIPAL = "paperspace.principal"
-"""Where a request's `Principal` stands in its ASGI scope's `state`."""
 _LONGEST = 32_768  # characters of the header
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 
@@ -98,8 +96,7 @@ class Authenticate:
             raise BadToken(
                 "This is no token of this server. A Paperspace API key is never taken here: the server has its own."
             )
-        name = identity.subject if identity.issuer is not None else f"token {identity.subject}"
-        return Principal(identity.key, name, self._team_of(identity), with_implied(identity.scopes))
+        return Principal(identity.key, self._team_of(identity), with_implied(identity.scopes))
 
 
 class _NoToken(Exception):
@@ -115,9 +112,3 @@ def _bearer(scope: Scope) -> str:
     if len(found) > 1 or kind.lower() != "bearer" or len(token) > _LONGEST:
         raise BadToken("One header Authorization with one bearer token is needed.")
     return token.strip()
-
-
-def principal_in(scope: Mapping[str, object]) -> Principal | None:
-    """Who made this request; None where nobody had to show a token."""
-    state = scope.get("state")
-    return state.get(PRINCIPAL) if isinstance(state, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  # ASGI's state holds anything

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from paperspace_storage_server.hosted.authenticate import principal_in
+from paperspace_storage_server.calls.principal import principal_in
 from paperspace_storage_server.hosted.challenges import Refusal
 
 MOST_CALLS = 100

@@ -45,10 +45,7 @@ class McpCaller:
     context: Context
     params: CallToolRequestParams
     cleaned: Callable[[str], str]
-
-    @property
-    def principal(self) -> str | None:
-        return None
+    principal: str | None = None
 
     @property
     def request_id(self) -> str | int | None:
@@ -65,7 +62,7 @@ class McpCaller:
 
     async def ask(self, question: Question) -> bool:
         if self._modern:
-            self._take_reply(question)
+            await self._take_reply(question)
             return False
         await self._elicit(question)
         return True
@@ -77,15 +74,17 @@ class McpCaller:
     def _modern(self) -> bool:
         return self.context.protocol_version in MODERN_PROTOCOL_VERSIONS
 
-    def _take_reply(self, question: Question) -> None:
+    async def _take_reply(self, question: Question) -> None:
         """2026 era: the question is returned, and the client calls again with the reply and our token."""
         token = self.params.request_state
         if token is None:
             params = ElicitRequestFormParams(message=question.text, requested_schema=CONFIRM_FORM)
             raise InputRequired(
-                InputRequiredResult(input_requests={_REPLY: ElicitRequest(params=params)}, request_state=question.put())
+                InputRequiredResult(
+                    input_requests={_REPLY: ElicitRequest(params=params)}, request_state=await question.put()
+                )
             )
-        shown = question.take(token)
+        shown = await question.take(token)
         reply = (self.params.input_responses or {}).get(_REPLY)
         if not isinstance(reply, ElicitResult):
             raise confirmation.garbled()
