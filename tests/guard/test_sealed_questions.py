@@ -14,7 +14,7 @@ from paperspace_storage_tools.ports import AtStake
 
 pytestmark = pytest.mark.anyio
 OLD, NEW = b"1" * 32, b"2" * 32
-SHOWN = AtStake("snapshot", "sn1", 'a "name" \ud800', facts=("12 GB", "made today"), also=("psx1",))
+SHOWN = AtStake(kind="snapshot", id="sn1", name='a "name" \ud800', facts=("12 GB", "made today"), also=("psx1",))
 
 
 class Clock:
