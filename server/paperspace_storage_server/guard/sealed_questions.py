@@ -47,7 +47,7 @@ class SealedQuestions:
         return _at_stake(opened.content)
 
 
-def _at_stake(content: dict[str, Any]) -> AtStake:
+def _at_stake(content: dict[str, JsonValue]) -> AtStake:
     """As it was sealed; JSON has made lists of its tuples."""
-    fields: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in content.items()}
-    return AtStake(**fields)
+    fields = {name: tuple(cast("list[str]", one)) if isinstance(one, list) else one for name, one in content.items()}
+    return AtStake(**cast("dict[str, Any]", fields))
