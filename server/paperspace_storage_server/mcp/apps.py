@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mcp.server import Server
-from mcp_types import Resource
+from mcp_types import Resource, ResourceTemplate
 
 from paperspace_storage_server.guard.hygiene import Json
 from paperspace_storage_server.mcp.caller import Context
-from paperspace_storage_server.mcp.offers import Selected
+from paperspace_storage_server.mcp.offers import LIST_LIFE, Selected
 from paperspace_storage_tools.page import SHOWS, URI
 
 EXTENSION: Final = "io.modelcontextprotocol/ui"
@@ -24,11 +24,16 @@ _META: Final[dict[str, Any]] = {"ui": {"csp": {}, "prefersBorder": True}}  # no 
 class Apps:
     """`offers.Offer` of the one page, where the caller has a tool whose result it shows."""
 
+    life = LIST_LIFE
+
     def __init__(self, selected: Selected) -> None:
         self._selected = selected
 
     def extend(self, server: Server[Any]) -> None:
         server.extensions[EXTENSION] = {}
+
+    def templates(self, context: Context) -> list[ResourceTemplate]:
+        return []
 
     def resources(self, context: Context) -> list[Resource]:
         if not self._served(context):

@@ -39,6 +39,31 @@ class InputRequired(AskedLater):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingCaller:
+    """`calls.call.Caller` of a request that only reads: a resource, a completion. Nobody is asked, nothing is told."""
+
+    context: Context
+
+    @property
+    def principal(self) -> str | None:
+        return None
+
+    @property
+    def request_id(self) -> str | int | None:
+        return self.context.request_id
+
+    @property
+    def can_ask(self) -> bool:
+        return False
+
+    async def ask(self, question: Question) -> bool:
+        raise CannotAsk
+
+    async def progress(self, done: float, total: float, message: str) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class McpCaller:
     """`calls.call.Caller` for a client of either era. `cleaned` makes a client's own words fit to be shown."""
 

@@ -9,7 +9,14 @@ from typing import Any, Protocol, TypeAlias
 from mcp.server import Server
 from mcp.server.caching import CacheHint
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, ListResourcesResult, Resource
+from mcp_types import (
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    Resource,
+    ResourceTemplate,
+)
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from paperspace_storage_server.guard.hygiene import Json
@@ -25,12 +32,21 @@ Selected: TypeAlias = Callable[[Context], Collection[str]]
 class Offer(Protocol):
     """One kind of resources, with what an extension adds around them."""
 
+    @property
+    def life(self) -> CacheHint:
+        """How long, and by whom, the contents of one may be kept."""
+        ...
+
     def extend(self, server: Server[Any]) -> None:
         """Declare the extension and register its methods."""
         ...
 
     def resources(self, context: Context) -> list[Resource]:
         """Those that `resources/list` shows."""
+        ...
+
+    def templates(self, context: Context) -> list[ResourceTemplate]:
+        """Those that `resources/templates/list` shows."""
         ...
 
     async def read(self, context: Context, uri: str) -> list[Json] | None:
@@ -43,6 +59,10 @@ def list_resources(offers: Sequence[Offer], context: Context) -> ListResourcesRe
     return ListResourcesResult(resources=[one for offer in offers for one in offer.resources(context)])
 
 
+def list_templates(offers: Sequence[Offer], context: Context) -> ListResourceTemplatesResult:
+    return ListResourceTemplatesResult(resource_templates=[one for offer in offers for one in offer.templates(context)])
+
+
 async def read_resource(offers: Sequence[Offer], context: Context, uri: str, cleaned: Callable[[str], str]) -> Json:
     """`resources/read`. The error names the URI, as the protocol asks.
 
@@ -51,7 +71,7 @@ async def read_resource(offers: Sequence[Offer], context: Context, uri: str, cle
     """
     for offer in offers:
         if (contents := await offer.read(context, uri)) is not None:
-            return {"resultType": COMPLETE, "contents": contents, **life(LIST_LIFE)}
+            return {"resultType": COMPLETE, "contents": contents, **life(offer.life)}
     raise MCPError(INVALID_PARAMS, f"There is no resource {cleaned(uri)[:200]}", {"uri": cleaned(uri)[:2000]})
 
 

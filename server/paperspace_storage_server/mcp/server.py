@@ -10,6 +10,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
     CallToolRequestParams,
+    CompleteRequestParams,
+    CompleteResult,
     GetPromptRequestParams,
     GetPromptResult,
     InputRequiredResult,
@@ -26,8 +28,17 @@ from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.guard.hygiene import Json
 from paperspace_storage_server.mcp.apps import Apps
 from paperspace_storage_server.mcp.caller import Context, InputRequired, McpCaller
-from paperspace_storage_server.mcp.offers import COMPLETE, LIST_LIFE, Offer, list_resources, read_resource
+from paperspace_storage_server.mcp.completions import Completions
+from paperspace_storage_server.mcp.offers import (
+    COMPLETE,
+    LIST_LIFE,
+    Offer,
+    list_resources,
+    list_templates,
+    read_resource,
+)
 from paperspace_storage_server.mcp.prompts import Prompts
+from paperspace_storage_server.mcp.resources import TeamResources
 from paperspace_storage_server.mcp.skills import Skills
 
 NAME = "paperspace-storage"
@@ -46,11 +57,15 @@ def build_server(service: Service) -> Server[Any]:
     tools: Json | None = None
     cleaned = service.team.hygiene.failure
 
-    def selected(context: Context) -> Collection[str]:
-        return service.tools
+    def service_of(context: Context) -> Service:
+        return service
 
-    offers: Sequence[Offer] = (Apps(selected), Skills(selected))
+    def selected(context: Context) -> Collection[str]:
+        return service_of(context).tools
+
+    offers: Sequence[Offer] = (Apps(selected), Skills(selected), TeamResources(service_of))
     prompts = Prompts(selected)
+    completions = Completions(service_of, selected)
 
     async def list_tools(context: Context, params: PaginatedRequestParams) -> Json:
         nonlocal tools
@@ -71,8 +86,11 @@ def build_server(service: Service) -> Server[Any]:
     async def on_list_resources(context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         return list_resources(offers, context)
 
-    async def list_templates(context: Context, params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
-        return ListResourceTemplatesResult(resource_templates=[])
+    async def on_list_templates(context: Context, params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
+        return list_templates(offers, context)
+
+    async def complete(context: Context, params: CompleteRequestParams) -> CompleteResult:
+        return await completions.complete(context, params)
 
     async def on_read_resource(context: Context, params: ReadResourceRequestParams) -> Json:
         return await read_resource(offers, context, str(params.uri), cleaned)
@@ -95,9 +113,10 @@ def build_server(service: Service) -> Server[Any]:
             "prompts/list": LIST_LIFE,
         },
         on_list_resources=on_list_resources,
-        on_list_resource_templates=list_templates,
+        on_list_resource_templates=on_list_templates,
         on_list_prompts=list_prompts,
         on_get_prompt=get_prompt,
+        on_completion=complete,
     )
     # The SDK's tracing middleware costs each call a span that nothing here exports.
     server.middleware.clear()

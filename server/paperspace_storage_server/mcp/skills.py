@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server import Server
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, PaginatedRequestParams, RequestParams, Resource
+from mcp_types import INVALID_PARAMS, PaginatedRequestParams, RequestParams, Resource, ResourceTemplate
 
 from paperspace_storage_server.guard.hygiene import Json
 from paperspace_storage_server.mcp.caller import Context
@@ -39,6 +39,8 @@ class _Folder(PaginatedRequestParams):
 class Skills:
     """`offers.Offer` of the skills that can be carried out with the caller's tools."""
 
+    life = LIST_LIFE
+
     def __init__(self, selected: Selected) -> None:
         self._selected = selected
 
@@ -47,6 +49,9 @@ class Skills:
         server.add_request_handler("skills/list", PaginatedRequestParams, self._list)
         server.add_request_handler("skills/get", _Uri, self._get)
         server.add_request_handler("resources/directory/read", _Folder, self._read_folder)
+
+    def templates(self, context: Context) -> list[ResourceTemplate]:
+        return []
 
     def resources(self, context: Context) -> list[Resource]:
         return [_resource(skill, skill.files[0]) for skill in self._served(context)]
