@@ -1,0 +1,63 @@
+"""An installed server, in an environment that knows nothing of this checkout: its demo, and a host's session."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcp import Client, StdioServerParameters
+
+_HANDED_ON = ("PIP_", "UV_", "SSL_", "HTTP", "https_", "NO_PROXY", "NODE_", "npm_config_")
+
+
+def bare_environment(home: Path, **more: str) -> dict[str, str]:
+    """What a program needs to reach the package registries from here, a home of its own, and nothing of ours."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(_HANDED_ON)}
+    return {**kept, "PATH": os.environ["PATH"], "HOME": str(home), **more}
+
+
+def run(*command: str | Path, env: Mapping[str, str], cwd: Path, within: float = 300) -> str:
+    """What a command that must succeed printed."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=within,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a host saw of a server: its name and version, its tools, and what a call of a reading tool answered."""
+
+    server: str
+    version: str
+    tools: list[str]
+    failed: bool
+    answer: str
+
+
+async def session(command: str | Path, arguments: Sequence[str], env: Mapping[str, str], cwd: Path) -> Session:
+    """Start it as a host does, list, call `list_shared_drives`, close."""
+    entry = StdioServerParameters(command=str(command), args=list(arguments), env=dict(env), cwd=cwd)
+    async with Client(entry, read_timeout_seconds=240) as client:
+        tools = (await client.list_tools()).tools
+        called = await client.call_tool("list_shared_drives", {"name": "team-home"})
+        told = client.server_info
+        assert told is not None
+        return Session(
+            server=told.name,
+            version=told.version,
+            tools=[tool.name for tool in tools],
+            failed=called.is_error,
+            answer=getattr(called.content[0], "text", ""),
+        )
