@@ -44,7 +44,8 @@ def pinned() -> list[str]:
 
 def _project(known: facts.Facts, pins: Sequence[str]) -> str:
     """The bundle's own pyproject.toml: nothing to build, so a host needs no build tools and no second download."""
-    environments = [f"sys_platform == '{platform}'" for platform in PLATFORMS]
+    cpython = "platform_python_implementation == 'CPython'"
+    environments = [f"sys_platform == '{platform}' and {cpython}" for platform in PLATFORMS]
     return "\n".join(
         [
             "[project]",

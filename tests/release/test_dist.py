@@ -7,7 +7,6 @@ import json
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,11 +58,11 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def python(request: pytest.FixtureRequest, built: Built, home: Path) -> Iterator[Path]:
+def python(request: pytest.FixtureRequest, built: Built, home: Path) -> Path:
     """An empty environment of the Python that the test names, or of this one."""
     version = getattr(request, "param", f"{sys.version_info.major}.{sys.version_info.minor}")
     run(built.uv, "venv", "--quiet", "--python", version, home / "empty", env=bare_environment(home), cwd=home)
-    yield home / "empty" / "bin" / "python"
+    return home / "empty" / "bin" / "python"
 
 
 def _as_sandbox(home: Path) -> dict[str, str]:
