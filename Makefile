@@ -3,9 +3,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-CODE := server tools tests bench packages
+CODE := server tools tests bench packages deploy
 
-.PHONY: demo test check setup format bench lock clean manifests version dist audit lowest newest
+.PHONY: demo test check setup format bench lock clean manifests version dist image audit lowest newest
 
 demo: $(VENV)/.run
 	@$(BIN)/paperspace-storage-mcp demo
@@ -61,6 +61,10 @@ version: $(VENV)/.run
 
 dist: $(VENV)/.release
 	$(BIN)/python -m packages.build
+
+# The image, with docker or buildah; `make image BASE=bootstrap` where no image registry can be reached.
+image:
+	BASE=$(BASE) deploy/build
 
 # Known weaknesses of what is installed, and of the clients the tests use. Asks the advisory databases.
 audit: $(VENV)/.release

@@ -52,7 +52,7 @@ def build(out: Path) -> None:
         registry(out / "server.json", known, digest)
         plugin(out / f"{known.name}-plugin-{known.version}.tar.gz", epoch)
         docker(out / "docker-mcp-registry", known, listing)
-        bill_of_materials(out / "sbom.cdx.json", environment, epoch)
+        bill_of_materials(out / "sbom.cdx.json", known, environment, epoch)
         (out / "LICENCES.md").write_text(licences.table(out / "sbom.cdx.json"), encoding="utf-8")
     digests(out)
 
@@ -148,13 +148,16 @@ def docker(folder: Path, known: facts.Facts, listing: list[Listed]) -> None:
     (folder / "tools.json").write_text(manifests.text_of(tools), encoding="utf-8")
 
 
-def bill_of_materials(path: Path, environment: Path, epoch: int) -> None:
+def bill_of_materials(path: Path, known: facts.Facts, environment: Path, epoch: int) -> None:
     """A CycloneDX bill of what the environment holds, without a time or a serial number: two builds, same bytes."""
     _run(
         *[str(BIN / "cyclonedx-py"), "environment", "--pyproject", "pyproject.toml", "--mc-type", "application"],
         *["--output-reproducible", "--of", "JSON", "--sv", "1.6", "-o", str(path), str(environment)],
         env={"SOURCE_DATE_EPOCH": str(epoch)},
     )
+    bill = json.loads(path.read_text(encoding="utf-8"))
+    bill["metadata"]["component"]["version"] = known.version  # which pyproject.toml does not hold
+    path.write_text(manifests.text_of(bill), encoding="utf-8")
 
 
 def digests(out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,15 @@ def bare_environment(home: Path, **more: str) -> dict[str, str]:
     """What a program needs to reach the package registries from here, a home of its own, and nothing of ours."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(_HANDED_ON)}
     return {**kept, "PATH": os.environ["PATH"], "HOME": str(home), **more}
+
+
+def interpreter_of(version: str) -> str:
+    """A Python of this version that is on the machine, or the version itself, which uv then fetches."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
+    for candidate in [shutil.which(f"python{version}"), *pyenv.glob(f"{version}.*/bin/python{version}")]:
+        if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return str(candidate)
+    return version
 
 
 def run(*command: str | Path, env: Mapping[str, str], cwd: Path, within: float = 300) -> str:
