@@ -8,7 +8,6 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -24,6 +23,7 @@ from paperspace_storage_server.guard.hygiene import Hygiene
 from paperspace_storage_server.guard.profiles import Profiles
 from paperspace_storage_server.guard.protect import Protection
 from paperspace_storage_server.guard.secrets import Vault
+from paperspace_storage_server.guard.stream import standard_error
 from paperspace_storage_server.http.budget import Clock
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.retry import RetryPolicy
@@ -100,7 +100,7 @@ def make_service(
     for secret in (settings.api_key, *profiles.secrets):
         if secret is not None:
             vault.keep(secret)
-    audit = Path("/dev/stderr") if settings.audit_file == "stderr" else settings.audit_file
+    audit = standard_error() if settings.audit_file == "stderr" else settings.audit_file
     process = Process(settings, AuditFile(audit) if audit else None)
     upstream, limit = open_upstream(settings), settings.max_destructive
     team = Team(

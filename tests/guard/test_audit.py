@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
 import os
 import re
+import resource
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +170,157 @@ def test_a_removed_directory_is_said_after_the_write(tmp_path: Path) -> None:
     said = audit.end(attempt)
     assert said is not None
     assert said.startswith("The audit line could not be completed (No such file or directory)")
+
+
+def appended(path: str, limit: int) -> None:
+    """In a process of its own, for its files end at `limit` bytes, as those of a full disk do."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    audit = AuditFile(Path(path))
+    with suppress(AuditUnwritable):
+        for number in range(100):
+            audit.begin("delete_snapshot", {"id": f"ss{number}"}, number)
+        raise AssertionError("it fits")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    audit.begin("delete_snapshot", {"id": "after"}, "after")
+
+
+@pytest.mark.parametrize("limit", [1, 700, 1000, 1024, 1500])
+def test_a_line_that_a_full_disk_tears_leaves_nothing_behind(tmp_path: Path, limit: int) -> None:
+    file = tmp_path / "audit.jsonl"
+    process = multiprocessing.get_context("spawn").Process(target=appended, args=(str(file), limit))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    *before, after = lines_of(file)
+    assert [line["requestId"] for line in before] == list(range(len(before)))
+    assert after["requestId"] == "after"
+    assert file.stat().st_size == sum(len(line) + 1 for line in file.read_text().splitlines())
+
+
+def test_a_line_that_something_else_has_torn_does_not_spoil_the_next(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    file.write_text('{"time":"2026-0')
+    attempt = AuditFile(file).begin("delete_snapshot", {"id": "ss1"}, 7)
+    attempt.outcome = "done"
+    assert AuditFile(file).end(attempt) is None
+    torn, line = file.read_text().splitlines()
+    assert (torn, json.loads(line)["outcome"]) == ('{"time":"2026-0', "done")
+
+
+def test_a_line_that_cannot_be_completed_still_says_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "audit.jsonl"
+    audit = AuditFile(file)
+    attempt = audit.begin("delete_snapshot", {"id": "ss1"}, 7)
+    attempt.outcome = "done"
+    real, calls = os.write, iter(range(9))
+
+    def half(descriptor: int, data: bytes) -> int:
+        if (call := next(calls)) == 1:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data if call else data[: len(data) // 3])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", half)
+        said = audit.end(attempt)
+    assert said == "The audit line could not be completed (No space left on device): tell the operator."
+    assert [line["outcome"] for line in lines_of(file)] == ["started"]
+
+
+def test_where_another_process_holds_the_file_lines_are_written_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    audit = AuditFile(file)
+    with file.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        attempt = audit.begin("delete_snapshot", {"id": "ss1"}, 7)
+        attempt.outcome = "done"
+        assert audit.end(attempt) is None
+    assert [line["outcome"] for line in lines_of(file)] == ["done"]
+
+
+# --- a pipe, and stderr
+
+
+@contextmanager
+def pipe(folder: Path) -> Generator[tuple[Path, int]]:
+    """A pipe by its name, and the end that is read from."""
+    path = folder / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        yield path, reader
+    finally:
+        os.close(reader)
+
+
+def fill(path: Path) -> None:
+    writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while os.write(writer, b"\n" * 4096):
+            pass
+    os.close(writer)
+
+
+def read(reader: int) -> list[dict[str, Any]]:
+    found = b""
+    with suppress(BlockingIOError):
+        while piece := os.read(reader, 1 << 20):
+            found += piece
+    return [json.loads(line) for line in found.splitlines() if line]
+
+
+async def test_a_pipe_gets_one_line_a_write_and_a_full_one_lets_no_write_through(tmp_path: Path) -> None:
+    with pipe(tmp_path) as (path, reader):
+        async with world("live", audit_file=path, confirm="never") as one:
+            drive, snapshot = one.ids["drive"], one.ids["snapshot"]
+            assert '"deleted":true' in await one.text("delete_shared_drive", {"id": drive})
+            assert [(line["arguments"], line["outcome"]) for line in read(reader)] == [({"id": drive}, "done")]
+            fill(path)
+            sent = len(one.api.sent)
+            text = await one.text("delete_snapshot", {"id": snapshot})
+            assert text.startswith("The audit file cannot be written (nobody reads it), so the write was not made.")
+            assert one.api.sent[sent:] == []
+            assert read(reader) == []
+            assert '"deleted":true' in await one.text("delete_snapshot", {"id": snapshot})
+            assert [line["outcome"] for line in read(reader)] == ["done"]
+
+
+def test_a_line_that_a_pipe_does_not_take_after_the_write_goes_first_later(tmp_path: Path) -> None:
+    with pipe(tmp_path) as (path, reader):
+        audit = AuditFile(path)
+        attempts = [audit.begin("delete_snapshot", {"id": f"ss{number}"}, number) for number in range(2)]
+        fill(path)
+        for attempt in attempts:
+            said = audit.end(attempt)
+            assert said == "The audit line could not be completed (nobody reads it): tell the operator."
+        with pytest.raises(AuditUnwritable):
+            audit.begin("delete_snapshot", {"id": "ss2"}, 2)
+        assert read(reader) == []
+        assert audit.end(audit.begin("delete_snapshot", {"id": "ss3"}, 3)) is None
+        assert [line["requestId"] for line in read(reader)] == [0, 1, 3]
+
+
+def test_a_pipe_whose_reader_comes_back_gets_the_lines_that_its_first_one_missed(tmp_path: Path) -> None:
+    with pipe(tmp_path) as (path, reader):
+        audit = AuditFile(path)
+        attempt = audit.begin("delete_snapshot", {"id": "ss0"}, 0)
+        assert audit.end(attempt) is None
+        assert [line["requestId"] for line in read(reader)] == [0]
+        attempt = audit.begin("delete_snapshot", {"id": "ss1"}, 1)
+    assert audit.end(attempt) is not None
+    with pytest.raises(AuditUnwritable):
+        audit.begin("delete_snapshot", {"id": "ss2"}, 2)
+    path.unlink()
+    with pipe(tmp_path) as (path, reader):
+        assert audit.end(audit.begin("delete_snapshot", {"id": "ss3"}, 3)) is None
+        assert [line["requestId"] for line in read(reader)] == [1, 3]
+
+
+def test_a_line_that_a_pipe_could_not_take_whole_has_its_long_arguments_cut(tmp_path: Path) -> None:
+    with pipe(tmp_path) as (path, reader):
+        audit = AuditFile(path)
+        assert audit.end(audit.begin("update_snapshot", {"id": "ss1", "note": "\u20ac" * 2000}, 1)) is None
+        (line,) = read(reader)
+        assert line["arguments"] == {"id": "ss1", "note": "\u20ac" * 200 + "…"}
 
 
 def test_the_service_without_an_audit_file_has_none() -> None:

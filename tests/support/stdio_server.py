@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,13 @@ HELLO = line(
 
 
 @contextmanager
-def running(command: list[str] = COMMAND) -> Generator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str] = COMMAND, *, stderr: int = subprocess.DEVNULL, settings: Mapping[str, str] | None = None
+) -> Generator[subprocess.Popen[bytes]]:
     """The process, with pipes; killed at the end if it is still there."""
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment()) as process:
+    environ = {**environment(), **(settings or {})}
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=stderr, env=environ) as process:
         try:
             yield process
         finally:

@@ -54,6 +54,7 @@ async def serve_stdio(server: Server[Any]) -> None:
             await server.run(Settling(read, pending, seconds), Settled(write, pending), options)
         return
     stdin, stdout = _claim(0, os.devnull), _claim(1, None)
+    sys.stdout = sys.stderr  # which never waits for its reader: the descriptor would
     loop = asyncio.get_running_loop()
     lines = Lines()
     reading, _ = await loop.connect_read_pipe(lambda: lines, os.fdopen(stdin, "rb", buffering=0))

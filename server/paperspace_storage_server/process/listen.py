@@ -79,6 +79,7 @@ async def serve_app(
     config = uvicorn.Config(
         Bounds(app),
         http=BoundedHttp,
+        log_config=None,  # what uvicorn says goes the way of all logs: masked, and never waited for
         log_level="warning",
         access_log=False,
         server_header=False,

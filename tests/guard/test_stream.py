@@ -1,0 +1,229 @@
+"""Writing to what nobody reads: it never waits, no line spoils another, and what is lost is counted."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import pty
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paperspace_storage_server.guard.secrets import Vault
+from paperspace_storage_server.guard.stream import Descriptor, Lines, Relayed, standard_error, unwaiting
+from paperspace_storage_server.process.logs import log_to_stderr
+from support.stdio_server import environment
+
+LONG = "x" * 1000 + "\n"
+
+
+@contextmanager
+def pipe() -> Generator[tuple[int, int]]:
+    ends = os.pipe()
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            with suppress(OSError):
+                os.close(end)
+
+
+@contextmanager
+def pair() -> Generator[tuple[int, int]]:
+    one, other = socket.socketpair()
+    with one, other:
+        yield one.fileno(), other.fileno()
+
+
+@contextmanager
+def terminal() -> Generator[tuple[int, int]]:
+    ends = pty.openpty()
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+def read_all(descriptor: int) -> bytes:
+    os.set_blocking(descriptor, False)
+    found = b""
+    with suppress(BlockingIOError):
+        while piece := os.read(descriptor, 1 << 20):
+            found += piece
+    return found
+
+
+@pytest.mark.parametrize("ends", [pipe, pair, terminal])
+def test_what_nobody_reads_is_dropped_without_waiting_and_counted_once_somebody_does(
+    ends: Callable[[], AbstractContextManager[tuple[int, int]]],
+) -> None:
+    with ends() as (reader, writer):
+        lines = Lines(Descriptor(writer), writer)
+        for number in range(2000):
+            lines.write(f"{number} {LONG}")
+        with pytest.raises(BlockingIOError):
+            lines.check()
+        first = read_all(reader).decode().replace("\r\n", "\n")
+        lines.write("after\n")
+        after = read_all(reader).decode().replace("\r\n", "\n")
+        *whole, counted, last = (first + after).splitlines()
+        assert last == "after"
+        kept = [one for one in whole if not one.startswith("(")]  # a terminal takes some more in between
+        dropped = sum(int(one[1:].split()[0]) for one in (*whole, counted) if one.startswith("("))
+        assert counted.endswith(" lines before this one were dropped: nobody read them)")
+        assert (len(kept) > 0, len(kept) + dropped) == (True, 2000)
+        assert kept == [f"{one.split()[0]} {LONG}".rstrip() for one in kept]
+        numbers = [int(one.split()[0]) for one in kept]
+        assert numbers == sorted(set(numbers))
+        lines.check()
+        assert os.get_blocking(writer)  # others hold it, too
+
+
+def test_a_pipe_that_cannot_be_opened_once_more_is_not_waited_for_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise FileNotFoundError(2, "no /proc here")
+
+    with pipe() as (reader, writer):
+        monkeypatch.setattr(os, "open", refuse)
+        lines = Lines(Descriptor(writer), writer)
+        for _ in range(200):
+            lines.write(LONG)
+        out = read_all(reader)
+        lines.write("after\n")
+        *kept, dropped, after = (out + read_all(reader)).decode().splitlines()
+        assert set(kept) == {LONG.rstrip()}
+        assert (dropped.split()[0], after) == (f"({200 - len(kept)}", "after")
+
+
+def test_a_reader_that_goes_away_ends_nothing() -> None:
+    with pipe() as (reader, writer):
+        lines = Lines(Descriptor(writer), writer)
+        os.close(reader)
+        lines.write("nobody\n")
+        assert not lines.has_reader()
+        with pytest.raises(BrokenPipeError):
+            lines.check()
+        with pytest.raises(BrokenPipeError):
+            lines.put(b"nobody\n")
+
+
+def test_a_full_device_is_known_before_anything_is_written(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full, pytest.raises(OSError, match="No space left"):
+        Lines(Descriptor(full.fileno()), full.fileno()).check()
+    with (tmp_path / "log").open("wb") as file:
+        lines = Lines(Descriptor(file.fileno()), file.fileno())
+        lines.check()
+        lines.write("one\n")
+        assert lines.fileno() == file.fileno()
+        assert not lines.isatty()
+    assert (tmp_path / "log").read_text() == "one\n"
+
+
+def test_print_and_flush_put_the_pieces_of_a_line_together() -> None:
+    with pipe() as (reader, writer):
+        lines = Lines(Descriptor(writer), writer)
+        print("a", "b", file=lines)
+        print("without its end", end="", file=lines)
+        assert read_all(reader) == b"a b\n"
+        print(end="", file=lines, flush=True)
+        assert read_all(reader) == b"without its end"
+        lines.write("half a character: \ud83d\n")
+        assert read_all(reader) == b"half a character: \\ud83d\n"
+
+
+class Narrow:
+    """A stream that takes as many bytes at each write as it is told to."""
+
+    def __init__(self, room: list[int]) -> None:
+        self.room = room
+        self.out = b""
+
+    def write(self, data: bytes) -> int:
+        count = min(self.room.pop(0) if self.room else len(data), len(data))
+        self.out += data[:count]
+        return count
+
+    def check(self) -> None:
+        pass
+
+
+@given(st.lists(st.text("ab", max_size=6), max_size=30), st.lists(st.integers(0, 8), max_size=30))
+def test_whatever_fits_at_a_time_lines_come_out_whole_in_order_and_none_spoils_another(
+    said: list[str], room: list[int]
+) -> None:
+    narrow, stream = bool(room), Narrow(room)
+    lines = Lines(stream, 2)
+    for one in said:
+        lines.write(one + "\n")
+    stream.room.clear()
+    lines.put(b"last\n")
+    out = stream.out.decode().splitlines()
+    assert out.pop() == "last"
+    dropped = sum(int(one[1:].split()[0]) for one in out if one.startswith("("))
+    kept = [one for one in out if not one.startswith("(")]
+    rest = iter(said)
+    assert all(one in rest for one in kept)  # a subsequence
+    assert len(kept) + dropped <= len(said)
+    if not narrow:
+        assert (kept, dropped) == (said, 0)
+
+
+def test_where_only_waiting_can_write_a_thread_waits_and_a_bounded_number_of_lines_waits_with_it() -> None:
+    with pipe() as (reader, writer):
+        relayed = Relayed(writer)
+        lines = Lines(relayed, writer)
+        lines.check()
+        lines.write("first\n")
+        assert relayed.settle(10)
+        for _ in range(5000):
+            lines.write(LONG)
+        with pytest.raises(BlockingIOError):
+            lines.check()
+        reading = threading.Thread(target=lambda: all(iter(lambda: os.read(reader, 1 << 16), b"")), daemon=True)
+        reading.start()
+        assert relayed.settle(10)
+        lines.check()
+        os.close(writer)
+        reading.join(10)
+
+
+def test_a_stream_that_stands_in_for_stderr_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    instead = io.StringIO()
+    assert unwaiting(instead) is instead
+    monkeypatch.setattr(sys, "stderr", instead)
+    log_to_stderr_into(instead)
+    assert isinstance(standard_error(), Lines)
+
+
+def log_to_stderr_into(stream: io.StringIO) -> None:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        log_to_stderr("warning", Vault())
+        logging.getLogger("x").warning("seen")
+    finally:
+        root.handlers[:], level = before
+        root.setLevel(level)
+    assert "WARNING x: seen" in stream.getvalue()
+
+
+def test_a_process_whose_stderr_is_closed_says_nothing_on_stdout_and_opens_no_file_in_its_place(tmp_path: Path) -> None:
+    script = (
+        "import os, sys\n"
+        "from paperspace_storage_server.__main__ import main\n"
+        "try: main(['serve', '--dialect', 'none'])\n"
+        "except SystemExit as left: print(left.code, os.readlink('/proc/self/fd/2'))\n"
+    )
+    command = ["/bin/sh", "-c", f'exec "{sys.executable}" -c "$1" 2>&-', "sh", script]
+    run = subprocess.run(command, env={**environment(), "HOME": str(tmp_path)}, stdout=subprocess.PIPE, check=True)
+    assert run.stdout == b"2 /dev/null\n"
