@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import SecretStr
 
 from paperspace_storage_server.calls.call import AskedLater, Caller, GuardedCall, Process, Team
 from paperspace_storage_server.calls.outcome import Outcome
+from paperspace_storage_server.calls.principal import Principal
 from paperspace_storage_server.calls.validate import DENIED, validate
 from paperspace_storage_server.guard.hygiene import Json
 from paperspace_storage_server.http.budget import Budget
@@ -24,6 +25,29 @@ from paperspace_storage_tools.tool import AnyTool
 logger = logging.getLogger(__name__)
 
 
+class Services(Protocol):
+    """The services of all teams of a server; where there is one team, that is its `Service` itself."""
+
+    @property
+    def settings(self) -> Settings:
+        """The operator's, which no team can widen."""
+        ...
+
+    def of(self, principal: Principal | None) -> Service:
+        """The service of a caller's team; None is a caller who does not have to say who they are.
+
+        Raises:
+            NoSuchTeam: it has gone since the caller was let in.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class NoSuchTeam(Exception):
+    """There is no such team, or no longer."""
+
+
 class Service:
     """The tools of one team and what they run on."""
 
@@ -36,6 +60,14 @@ class Service:
     def catalogue(self) -> list[Json]:
         """The tools as `tools/list` answers them."""
         return entries(self.tools.values(), self._denied)
+
+    @property
+    def settings(self) -> Settings:
+        return self.process.settings
+
+    def of(self, principal: Principal | None) -> Service:
+        """As `Services` of one team: whoever calls, it is this one."""
+        return self
 
     async def aclose(self) -> None:
         await self.team.upstream.aclose()

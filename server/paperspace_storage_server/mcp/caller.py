@@ -20,14 +20,27 @@ from mcp_types import (
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
+from starlette.requests import Request
 
 from paperspace_storage_server.calls.call import AskedLater
+from paperspace_storage_server.calls.principal import Principal, principal_in
 from paperspace_storage_server.guard import confirm as confirmation
 from paperspace_storage_server.guard.confirm import CONFIRM_FORM, CannotAsk, Question
 
 Context = ServerRequestContext[Any, Any]
 
 _REPLY = "confirm"
+
+
+def principal_of(context: Context) -> Principal | None:
+    """Who made this request, of a session too: each has its own. None where nobody has to say."""
+    request: object = context.request
+    return principal_in(request.scope) if isinstance(request, Request) else None
+
+
+def key_of(context: Context) -> str | None:
+    principal = principal_of(context)
+    return principal.key if principal else None
 
 
 class InputRequired(AskedLater):
@@ -46,7 +59,7 @@ class ReadingCaller:
 
     @property
     def principal(self) -> str | None:
-        return None
+        return key_of(self.context)
 
     @property
     def request_id(self) -> str | int | None:
@@ -70,7 +83,10 @@ class McpCaller:
     context: Context
     params: CallToolRequestParams
     cleaned: Callable[[str], str]
-    principal: str | None = None
+
+    @property
+    def principal(self) -> str | None:
+        return key_of(self.context)
 
     @property
     def request_id(self) -> str | int | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from mcp.server import Server
+from mcp.server.caching import CacheHint
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
+    INVALID_REQUEST,
     CallToolRequestParams,
     CompleteRequestParams,
     CompleteResult,
@@ -24,10 +27,11 @@ from mcp_types import (
 
 from paperspace_storage_server import __version__
 from paperspace_storage_server.calls.outcome import Outcome
-from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.calls.principal import scope_of
+from paperspace_storage_server.calls.service import NoSuchTeam, Service, Services
 from paperspace_storage_server.guard.hygiene import Json
 from paperspace_storage_server.mcp.apps import Apps
-from paperspace_storage_server.mcp.caller import Context, InputRequired, McpCaller
+from paperspace_storage_server.mcp.caller import Context, InputRequired, McpCaller, principal_of
 from paperspace_storage_server.mcp.completions import Completions
 from paperspace_storage_server.mcp.offers import (
     COMPLETE,
@@ -52,13 +56,16 @@ INSTRUCTIONS = (
 )
 
 
-def build_server(service: Service) -> Server[Any]:
+def build_server(services: Services) -> Server[Any]:
     """The MCP server: tools, and what it offers beside them, as far as the caller's tools can carry it."""
-    tools: Json | None = None
-    cleaned = service.team.hygiene.failure
+    listed: WeakKeyDictionary[Service, Json] = WeakKeyDictionary()
+    lists_live = LIST_LIFE if isinstance(services, Service) else CacheHint(ttl_ms=LIST_LIFE.ttl_ms, scope="private")
 
     def service_of(context: Context) -> Service:
-        return service
+        try:
+            return services.of(principal_of(context))
+        except NoSuchTeam:
+            raise MCPError(INVALID_REQUEST, "Your team has gone from this server") from None
 
     def selected(context: Context) -> Collection[str]:
         return service_of(context).tools
@@ -68,15 +75,21 @@ def build_server(service: Service) -> Server[Any]:
     completions = Completions(service_of, selected)
 
     async def list_tools(context: Context, params: PaginatedRequestParams) -> Json:
-        nonlocal tools
+        service = service_of(context)
+        tools = listed.get(service)
         if tools is None:
-            tools = {"resultType": COMPLETE, "tools": service.catalogue()}
+            listed[service] = tools = {"resultType": COMPLETE, "tools": service.catalogue()}
         return tools
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> Json | InputRequiredResult:
+        service, principal = service_of(context), principal_of(context)
+        cleaned = service.team.hygiene.failure
         tool = service.tools.get(params.name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {cleaned(params.name)[:80]}")
+        if principal is not None and principal.lacks(scope_of(tool)):
+            # The gate has looked at the request before (`step_up.py`); whatever was read differently there stops here.
+            raise MCPError(INVALID_REQUEST, f"{tool.name} needs the scope {scope_of(tool)}")
         try:
             outcome = await service.call(tool, params.arguments or {}, McpCaller(context, params, cleaned))
         except InputRequired as required:
@@ -93,6 +106,7 @@ def build_server(service: Service) -> Server[Any]:
         return await completions.complete(context, params)
 
     async def on_read_resource(context: Context, params: ReadResourceRequestParams) -> Json:
+        cleaned = service_of(context).team.hygiene.failure
         return await read_resource(offers, context, str(params.uri), cleaned)
 
     async def list_prompts(context: Context, params: PaginatedRequestParams | None) -> ListPromptsResult:
@@ -107,10 +121,10 @@ def build_server(service: Service) -> Server[Any]:
         title="Paperspace Storage",
         instructions=INSTRUCTIONS,
         cache_hints={
-            "tools/list": LIST_LIFE,
-            "resources/list": LIST_LIFE,
-            "resources/templates/list": LIST_LIFE,
-            "prompts/list": LIST_LIFE,
+            "tools/list": lists_live,
+            "resources/list": lists_live,
+            "resources/templates/list": lists_live,
+            "prompts/list": lists_live,
         },
         on_list_resources=on_list_resources,
         on_list_resource_templates=on_list_templates,

@@ -1,16 +1,24 @@
-"""MCP over HTTP: Streamable HTTP at /mcp, or the deprecated SSE at /sse. Loopback only."""
+"""MCP over HTTP: Streamable HTTP, on loopback or as a hosted endpoint, and the deprecated SSE at /sse on loopback."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from mcp.server import Server
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from mcp.server.sse import SseServerTransport
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from paperspace_storage_server.calls.principal import principal_in
+from paperspace_storage_server.mcp.step_up import Refuse, StepUp
 
 LARGEST_BODY = 1024 * 1024  # bytes of a request
 
@@ -31,6 +39,57 @@ def security(bound: str) -> TransportSecuritySettings:
 
 def streamable_http_app(server: Server[Any], bound: str = "127.0.0.1") -> Starlette:
     return server.streamable_http_app(transport_security=security(bound), max_request_body_size=LARGEST_BODY)
+
+
+def hosted_app(
+    server: Server[Any],
+    *,
+    url: str | None,
+    bound: str,
+    origins: Sequence[str],
+    stateless: bool,
+    refuse: Refuse,
+) -> tuple[ASGIApp, str]:
+    """The endpoint of a hosted server, behind a gate that leaves a `Principal`, and its path.
+
+    `url` is what clients call it, None where that is loopback. `stateless`: a session of the older era would live at
+    one replica only, so there is none.
+    """
+    path = urlsplit(url).path or "/" if url else "/mcp"
+    app = server.streamable_http_app(
+        streamable_http_path=path,
+        transport_security=_security_of(url, origins) if url else security(bound),
+        max_request_body_size=LARGEST_BODY,
+        stateless_http=stateless,
+    )
+    return StepUp(_Session(app), refuse), path
+
+
+def _security_of(url: str, origins: Sequence[str]) -> TransportSecuritySettings:
+    """The hosts and origins that a public endpoint is asked under, and no others."""
+    parts = urlsplit(url)
+    default = 443 if parts.scheme == "https" else 80
+    authority = parts.netloc.lower()
+    bare = authority.removesuffix(f":{default}")
+    return TransportSecuritySettings(
+        enable_dns_rebinding_protection=True,
+        allowed_hosts=[bare, f"{bare}:{default}"] if parts.port in (None, default) else [authority],
+        allowed_origins=[f"{parts.scheme}://{bare}", *origins],
+    )
+
+
+class _Session:
+    """ASGI: tells the SDK who calls, so that a session belongs to who began it, and closes listening streams when the
+    server is about to end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (principal := principal_in(scope)) is not None:
+            token = AccessToken(token="", client_id=principal.key, scopes=list(principal.scopes))
+            scope["user"] = AuthenticatedUser(token)
+        await self._app(scope, receive, send)
 
 
 def sse_app(server: Server[Any], bound: str = "127.0.0.1") -> Starlette:
