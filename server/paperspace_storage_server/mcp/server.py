@@ -76,10 +76,9 @@ def build_server(services: Services) -> Server[Any]:
 
     async def list_tools(context: Context, params: PaginatedRequestParams) -> Json:
         service = service_of(context)
-        tools = listed.get(service)
-        if tools is None:
-            listed[service] = tools = {"resultType": COMPLETE, "tools": service.catalogue()}
-        return tools
+        if service not in listed:
+            listed[service] = {"resultType": COMPLETE, "tools": service.catalogue()}
+        return listed[service]
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> Json | InputRequiredResult:
         service, principal = service_of(context), principal_of(context)

@@ -27,7 +27,7 @@ from paperspace_storage_tools.catalogue import CATALOGUE
 Refuse: TypeAlias = Callable[[Sequence[principals.Scope]], ASGIApp]
 """The answer that asks for scopes."""
 
-_NEEDED = {tool.name: scope_of(tool) for tool in CATALOGUE}
+_NEEDED: dict[str, principals.Scope] = {tool.name: scope_of(tool) for tool in CATALOGUE}
 
 
 class StepUp:
@@ -57,8 +57,10 @@ class StepUp:
 
 def _missing(principal: Principal, tools: set[str]) -> list[principals.Scope]:
     """All that is missing for all of them; a tool that does not exist needs nothing, and is refused as such."""
-    lacking = (principal.lacks(_NEEDED[tool]) for tool in tools if tool in _NEEDED)
-    return max(lacking, key=len, default=[])
+    missing: list[principals.Scope] = []
+    for tool in tools & _NEEDED.keys():
+        missing = max(missing, principal.lacks(_NEEDED[tool]), key=len)
+    return missing
 
 
 async def _read(receive: Receive) -> tuple[bytes, Receive]:
