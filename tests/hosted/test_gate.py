@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import httpx
@@ -111,22 +111,25 @@ async def test_without_a_token_the_challenge_says_where_to_get_one(gate: Gate) -
 @pytest.mark.parametrize(
     ("authorization", "why"),
     [
-        (("Bearer " + OURS.token(claims(exp=int(time.time()) - 1)),), "the token has expired"),
-        (("Bearer " + OURS.token(claims(aud="https://other.example.com")),), "the token was not made for this server"),
-        (("Bearer " + pair(number=1).token(claims()),), "the token's signature is not the issuer's"),
-        (("Bearer psmcp_" + "x" * 43,), "the token is not known; it may have been revoked"),
-        (("Bearer " + OURS.token(claims()), "Bearer " + OURS.token(claims())), "One header Authorization"),
-        (("Basic YTpi",), "One header Authorization"),
-        (("Bearer",), "This is no token of this server"),
-        (("Bearer a.b.c.d",), "This is no token of this server"),
-        (("Bearer " + "x" * 40_000,), "One header Authorization"),
-        (("Token " + OURS.token(claims()),), "One header Authorization"),
+        (lambda: ("Bearer " + OURS.token(claims(exp=int(time.time()) - 1)),), "the token has expired"),
+        (
+            lambda: ("Bearer " + OURS.token(claims(aud="https://other.example.com")),),
+            "the token was not made for this server",
+        ),
+        (lambda: ("Bearer " + pair(number=1).token(claims()),), "the token's signature is not the issuer's"),
+        (lambda: ("Bearer psmcp_" + "x" * 43,), "the token is not known; it may have been revoked"),
+        (lambda: ("Bearer " + OURS.token(claims()), "Bearer " + OURS.token(claims())), "One header Authorization"),
+        (lambda: ("Basic YTpi",), "One header Authorization"),
+        (lambda: ("Bearer",), "This is no token of this server"),
+        (lambda: ("Bearer a.b.c.d",), "This is no token of this server"),
+        (lambda: ("Bearer " + "x" * 40_000,), "One header Authorization"),
+        (lambda: ("Token " + OURS.token(claims()),), "One header Authorization"),
     ],
 )
 async def test_a_bad_token_is_told_why_and_asked_for_a_better_one(
-    authorization: tuple[str, ...], why: str, gate: Gate
+    authorization: Callable[[], tuple[str, ...]], why: str, gate: Gate
 ) -> None:
-    answer = await gate.get(*authorization)
+    answer = await gate.get(*authorization())
     assert answer.status_code == 401
     challenge = answer.headers["WWW-Authenticate"]
     assert challenge.startswith(f'Bearer error="invalid_token", error_description="{why}')
