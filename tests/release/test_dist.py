@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-import tarfile
 import tomllib
 import zipfile
 from dataclasses import dataclass
@@ -18,45 +17,13 @@ from packages import facts, manifests
 from packages.build import MCPB
 from paperspace_storage_server import __version__
 from paperspace_storage_tools.catalogue import CATALOGUE
-from support.installed import Session, bare_environment, interpreter_of, run, session
+from support.installed import Built, Session, bare_environment, interpreter_of, run, session
 
 ROOT = Path(__file__).parents[2]
 ALL = [tool.name for tool in CATALOGUE]
 READING = [tool.name for tool in CATALOGUE if tool.kind == "read"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@dataclass(frozen=True)
-class Built:
-    """The clone's folder `dist`, and where the clone keeps the tools that built it."""
-
-    folder: Path
-    bin: Path
-
-    def one(self, pattern: str) -> Path:
-        (found,) = self.folder.glob(pattern)
-        return found
-
-    @property
-    def uv(self) -> Path:
-        return self.bin / "uv"
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    folder = tmp_path_factory.mktemp("clone")
-    env = bare_environment(folder)
-    clone = folder / "clone"
-    run("git", "clone", "--quiet", ROOT, clone, env=env, cwd=folder)
-    run("make", "dist", env=env, cwd=clone, within=500)
-    return Built(clone / "dist", clone / ".venv" / "bin")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "home").mkdir()
-    return tmp_path
 
 
 @pytest.fixture
@@ -217,21 +184,6 @@ def test_the_docker_catalogue_lists_the_tools_without_a_key(built: Built) -> Non
     head = run("git", "rev-parse", "HEAD", env=bare_environment(folder), cwd=ROOT).strip()
     assert (source["commit"], source["dockerfile"]) == (head, "deploy/Containerfile")
     assert (ROOT / source["dockerfile"]).exists()
-
-
-@pytest.fixture
-def plugin(built: Built, home: Path) -> Path:
-    folder = home / "plugin"
-    with tarfile.open(built.one("*-plugin-*.tar.gz")) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
-
-
-def test_the_plugin_is_the_folder_in_the_repository(plugin: Path) -> None:
-    here = ROOT / manifests.PLUGIN
-    files = {path.relative_to(here) for path in here.rglob("*") if path.is_file()}
-    assert {path.relative_to(plugin) for path in plugin.rglob("*") if path.is_file()} == files
-    assert all((plugin / path).read_bytes() == (here / path).read_bytes() for path in files)
 
 
 def test_sizes_stay_small(built: Built) -> None:

@@ -71,3 +71,29 @@ async def session(command: str | Path, arguments: Sequence[str], env: Mapping[st
             failed=called.is_error,
             answer=getattr(called.content[0], "text", ""),
         )
+
+
+@dataclass(frozen=True)
+class Built:
+    """The clone's folder `dist`, and where the clone keeps the tools that built it."""
+
+    folder: Path
+    bin: Path
+
+    def one(self, pattern: str) -> Path:
+        (found,) = self.folder.glob(pattern)
+        return found
+
+    @property
+    def uv(self) -> Path:
+        return self.bin / "uv"
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Hosts of other people, from npm."""
+
+    folder: Path
+
+    def run(self, program: str, *arguments: str | Path, env: Mapping[str, str], cwd: Path) -> str:
+        return run(self.folder / "node_modules/.bin" / program, *arguments, env=env, cwd=cwd)
