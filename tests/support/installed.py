@@ -96,4 +96,8 @@ class Hosts:
     folder: Path
 
     def run(self, program: str, *arguments: str | Path, env: Mapping[str, str], cwd: Path) -> str:
-        return run(self.folder / "node_modules/.bin" / program, *arguments, env=env, cwd=cwd)
+        modules = self.folder / "node_modules"
+        command = [str(modules / ".bin" / program)]
+        if program == "claude":  # its install script, which is not run, would put the program there
+            command = ["node", str(modules / "@anthropic-ai/claude-code/cli-wrapper.cjs")]
+        return run(*command, *arguments, env=env, cwd=cwd)
