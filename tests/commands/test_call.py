@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,25 +16,11 @@ import pytest
 from paperspace_storage_server.commands.call import arguments_of, policy
 from paperspace_storage_server.settings import Settings, SettingsError
 from paperspace_storage_tools.catalogue import CATALOGUE
-from support.command_line import ROOT, environment, run
+from support.command_line import ROOT, environment, run, sandbox
 
 MARK = "value-not-to-be-repeated"
 TOOLS = {tool.name: tool for tool in CATALOGUE}
 LINE = "Policy for {}: read-only off; confirm by the exact name; protect none; max-destructive 50/hour.\n"
-
-
-@contextmanager
-def sandbox(folder: Path) -> Generator[str]:
-    """The base URL of a sandbox with a file."""
-    command = [sys.executable, "-m", "paperspace_storage_server", "sandbox", "--port", "0", "--db", str(folder / "db")]
-    with subprocess.Popen(command, env=environment(folder), stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        try:
-            found = re.search(r"http://\S+", process.stderr.readline())
-            assert found is not None
-            yield f"{found.group()}/v1"
-        finally:
-            process.terminate()
 
 
 @pytest.fixture(scope="module")

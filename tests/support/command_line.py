@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -29,3 +32,17 @@ def run(home: Path, *arguments: str, stdin: str | bytes | None = None, **setting
     ) as process:
         out, err = process.communicate(given, timeout=60)
     return process.returncode, out.decode(), err.decode()
+
+
+@contextmanager
+def sandbox(folder: Path, *more: str) -> Generator[str]:
+    """The base URL of a sandbox with a file."""
+    command = [sys.executable, "-m", "paperspace_storage_server", "sandbox", "--port", "0", "--db", str(folder / "db")]
+    with subprocess.Popen([*command, *more], env=environment(folder), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            found = re.search(r"http://\S+", process.stderr.readline())
+            assert found is not None
+            yield f"{found.group()}/v1"
+        finally:
+            process.terminate()

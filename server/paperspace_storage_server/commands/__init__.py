@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("demo", "the main job on the sandbox, through a real MCP client"),
     "sandbox": ("sandbox", "the emulated API alone, over HTTP"),
     "call": ("call", "call one tool, without a host: the same settings, the same guard"),
+    "doctor": ("doctor", "what stands between this machine and a working server, and how to mend it"),
     "tools": ("tools", "the catalogue and what it costs"),
     "skill": ("skill", "the Agent Skills: listed, or written as folders"),
     "report": ("report", "what the team stores, as one page or as text"),

@@ -53,6 +53,11 @@ class Dialer:
         self._proxy = _proxy_before(self._api)
         self._context: ssl.SSLContext | None = None
 
+    @property
+    def proxy(self) -> str | None:
+        """The proxy between this machine and the API, without its password."""
+        return f"{self._proxy.url.scheme}://{self._proxy.url.netloc.decode('ascii')}" if self._proxy else None
+
     async def dial(self) -> Connection:
         """A connection on which the API answers.
 
@@ -135,9 +140,16 @@ def _connect_to(api: Place, proxy: httpx.Proxy) -> bytes:
     return b"\r\n".join([*lines, b"", b""])
 
 
-def _trust() -> ssl.SSLContext:
-    """`SSL_CERT_FILE` or `SSL_CERT_DIR` where set, else the system's trust store (macOS, Windows, Linux)."""
+def own_certificates() -> tuple[str | None, str | None] | None:
+    """`SSL_CERT_FILE` and `SSL_CERT_DIR`, where one of them points to something."""
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if (file and Path(file).is_file()) or (folder and Path(folder).is_dir()):
-        return ssl.create_default_context(cafile=file or None, capath=folder or None)
+        return file or None, folder or None
+    return None
+
+
+def _trust() -> ssl.SSLContext:
+    """The operator's own certificates, else the system's trust store (macOS, Windows, Linux)."""
+    if own := own_certificates():
+        return ssl.create_default_context(cafile=own[0], capath=own[1])
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -24,8 +24,8 @@ class NotFetched(Exception):
         self.redirected = redirected
 
 
-async def fetch_json(url: str) -> dict[str, object] | None:
-    """See `Fetch`; over a connection of its own, with the proxy and the certificates of the system."""
+async def fetch_json(url: str, largest: int = LARGEST) -> dict[str, object] | None:
+    """See `Fetch`; up to `largest` bytes, over a connection of its own, with the system's proxy and certificates."""
     from paperspace_storage_server.http.pool import Pool
     from paperspace_storage_server.http.trouble import trouble_of
 
@@ -46,7 +46,7 @@ async def fetch_json(url: str) -> dict[str, object] | None:
         return None
     if reply.status != 200:
         raise NotFetched(f"it answers {reply.status}")
-    if len(reply.body) > LARGEST:
+    if len(reply.body) > largest:
         raise NotFetched("its answer is too large")
     try:
         document: object = json.loads(reply.body)
