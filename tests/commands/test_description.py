@@ -48,8 +48,9 @@ def body(document: dict[str, Any], path: str, method: str = "post") -> dict[str,
     return found
 
 
-def rename(table: dict[str, Any], old: str, new: str) -> None:
-    table[new] = table.pop(old)
+def rename(table: dict[str, Any], *names: tuple[str, str]) -> None:
+    for old, new in names:
+        table[new] = table.pop(old)
 
 
 def require(schema: dict[str, Any], name: str) -> None:
@@ -80,7 +81,7 @@ CHANGES: list[tuple[str, Change, list[str]]] = [
     ),
     (
         "a field of an answer has another name",
-        lambda document: rename(schemas(document)["Machine"]["properties"], "name", "title"),
+        lambda document: rename(schemas(document)["Machine"]["properties"], ("name", "title")),
         ["GET /machines: its answer no longer gives `items.name`"],
     ),
     (
@@ -116,7 +117,7 @@ CHANGES: list[tuple[str, Change, list[str]]] = [
     ),
     (
         "a field of a body has another name",
-        lambda document: rename(body(document, "/shared-drives")["properties"], "size", "gigabytes"),
+        lambda document: rename(body(document, "/shared-drives")["properties"], ("size", "gigabytes")),
         ["POST /shared-drives: `size` is sent and not described"],
     ),
     (
@@ -149,12 +150,12 @@ CHANGES: list[tuple[str, Change, list[str]]] = [
     ("a field that nobody reads", lambda document: schemas(document)["Machine"]["properties"].update(new={}), []),
     (
         "a parameter of a path has another name",
-        lambda document: rename(document["paths"], "/snapshots/{id}", "/snapshots/{it}"),
+        lambda document: rename(document["paths"], ("/snapshots/{id}", "/snapshots/{it}")),
         [],
     ),
     (
         "the paths hold the base",
-        lambda document: [rename(document["paths"], path, f"/v1{path}") for path in list(document["paths"])],
+        lambda document: rename(document["paths"], *[(path, f"/v1{path}") for path in document["paths"]]),
         [],
     ),
 ]
