@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from mcp import Client
 
 from paperspace_storage_server.http import dial
+from paperspace_storage_server.http.trouble import trouble_of
 from paperspace_storage_server.mcp.server import build_server
 from support.fault_proxy import Fault, Reply, Rule
 from support.faulted import Sleeps, faulted, outcome, service_at
@@ -99,6 +102,86 @@ async def test_an_untrusted_certificate_is_named_at_once_and_ssl_cert_file_makes
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         ok, text = await _list(url)
         assert (ok, json.loads(text)) == (True, {"items": [], "hasMore": False})
+
+
+async def test_a_certificate_for_another_name_is_told_from_an_untrusted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, certificate = self_signed(tmp_path, "other.invalid")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with port(answering("200 OK\r\ncontent-type: application/json", EMPTY), context) as number:
+        text = (
+            "The API's TLS certificate is for another host name. Ask the person to check the host in "
+            "PAPERSPACE_API_URL, and whether DNS or a proxy leads elsewhere."
+        )
+        assert await _list(f"https://localhost:{number}/v1") == (False, text)
+        assert await _create(f"https://localhost:{number}/v1") == (False, f"{text} Nothing was changed.")
+
+
+@pytest.mark.parametrize("hours", [(-2, -1), (1, 2)], ids=["expired", "not yet valid"])
+async def test_a_certificate_of_another_time_is_told_from_an_untrusted_one(
+    hours: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, certificate = self_signed(tmp_path, began=hours[0], ends=hours[1])
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with port(answering("200 OK\r\ncontent-type: application/json", EMPTY), context) as number:
+        assert await _list(f"https://127.0.0.1:{number}/v1") == (
+            False,
+            "The API's TLS certificate has expired, or is not valid yet. Ask the person to check this machine's clock; "
+            "if it is right, only the API's operator can renew it.",
+        )
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        (-67602, "The API's TLS certificate is for another host name"),
+        (0x800B010F, "The API's TLS certificate is for another host name"),
+        (-67818, "The API's TLS certificate has expired, or is not valid yet"),
+        (0x800B0101, "The API's TLS certificate has expired, or is not valid yet"),
+        (20, "The API's TLS certificate is not trusted"),
+        (None, "The API's TLS certificate is not trusted"),
+    ],
+)
+def test_what_macos_and_windows_say_of_a_certificate_is_understood(code: int | None, what: str) -> None:
+    cause = ssl.SSLCertVerificationError("as truststore raises it")
+    if code is not None:
+        cause.verify_code = code
+    error = httpx.ConnectError("no TLS")
+    error.__cause__ = cause
+    trouble = trouble_of(error)
+    assert (trouble.what, trouble.sent, trouble.lasting) == (what, False, True)
+
+
+@pytest.mark.parametrize("addresses", [["192.0.2.1"], ["127.0.0.1", "192.0.2.1"], ["2001:db8::1"]])
+@pytest.mark.parametrize("host", ["api.localhost", "localhost"])
+async def test_a_name_of_this_machine_that_leads_to_another_is_sent_nothing(
+    host: str, addresses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def elsewhere(_: str, port: int, *__: object, **___: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    async def never(*_: object, **__: object) -> None:
+        raise AssertionError("it was connected to")
+
+    async with _client(f"http://{host}:8/v1") as (client, _):
+        monkeypatch.setattr(socket, "getaddrinfo", elsewhere)
+        monkeypatch.setattr(dial, "start_connection", never)
+        answer = outcome(await client.call_tool("list_shared_drives", {}))
+    assert answer == (
+        False,
+        f"Plain http is for this machine only, and {host} leads to another one. Ask the person to set "
+        "PAPERSPACE_API_URL to https, or to 127.0.0.1.",
+    )
+
+
+async def test_a_name_of_this_machine_that_leads_here_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def here(_: str, port: int, *__: object, **___: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", here)
+    async with port(answering("200 OK\r\ncontent-type: application/json", EMPTY)) as number:
+        assert (await _list(f"http://api.localhost:{number}/v1"))[0]
 
 
 async def test_a_port_that_speaks_plain_http_is_told_from_an_untrusted_certificate() -> None:

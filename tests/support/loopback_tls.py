@@ -19,8 +19,11 @@ from cryptography.x509.oid import NameOID
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def self_signed(folder: Path, *names: str) -> tuple[ssl.SSLContext, Path]:
-    """A server's context, for 127.0.0.1 and `names`, and the certificate's file for `SSL_CERT_FILE`."""
+def self_signed(folder: Path, *names: str, began: float = -1, ends: float = 1) -> tuple[ssl.SSLContext, Path]:
+    """A server's context, for 127.0.0.1 and `names`, and the certificate's file for `SSL_CERT_FILE`.
+
+    It is valid from `began` to `ends`, in hours from now.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a company's proxy")])
     now = datetime.now(UTC)
@@ -30,8 +33,8 @@ def self_signed(folder: Path, *names: str) -> tuple[ssl.SSLContext, Path]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_before(now + timedelta(hours=began))
+        .not_valid_after(now + timedelta(hours=ends))
         .add_extension(
             x509.SubjectAlternativeName(
                 [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *(x509.DNSName(name) for name in names)]

@@ -322,6 +322,17 @@ class TimedOut(Failure):
 
 
 @dataclass
+class Cancelled(Failure):
+    """A call that was cancelled: nobody reads this but whoever keeps what became of its write."""
+
+    tries: int
+    changed: Changed = "nothing"
+
+    def text(self) -> str:
+        return f"The call was cancelled{tries_in_words(self.tries)}."
+
+
+@dataclass
 class Malformed(Failure):
     """An answer that is not what either API description promises; `what` names it."""
 

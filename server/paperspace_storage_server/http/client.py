@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlencode
 
 from pydantic import SecretStr
@@ -15,7 +15,7 @@ from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.http.retry import RetryPolicy, retry_after_seconds
 from paperspace_storage_server.http.transport import Transport
 from paperspace_storage_server.wire.messages import Answer, Request
-from paperspace_storage_tools.errors import NoKey, TimedOut
+from paperspace_storage_tools.errors import Cancelled, Failure, NoKey, TimedOut
 
 if TYPE_CHECKING:
     from paperspace_storage_server.http.trouble import Trouble
@@ -28,16 +28,27 @@ SHARE_OF_LOOKING = 0.2  # kept from a write, for looking whether it acted when i
 
 Sleep = Callable[[float], Awaitable[None]]
 OpenTransport = Callable[[], Transport]
+WhenLeft: TypeAlias = Callable[[Answer | Failure], None]
+"""Takes the answer of a write whose caller was cancelled, or the failure that stands for it; its `changed` says whether
+the API may have acted."""
 
 
 @dataclass(slots=True)
-class _Wire:
-    """Whether the first byte of a try has gone out."""
+class _Course:
+    """How far the tries of one request have come."""
 
-    reached: bool = False
+    on_wire: bool = False
+    """The first byte of the present try has gone out, and its answer has not come."""
+    doubt: bool = False
+    """An earlier try may have acted."""
+    tries: int = 0
+    left: bool = False
+    """Nobody waits any more: nothing more is sent."""
 
     def reach(self) -> None:
-        self.reached = True
+        if self.left:  # the connection came about after all
+            raise asyncio.CancelledError
+        self.on_wire = True
 
 
 class Http:
@@ -60,6 +71,7 @@ class Http:
         self._user_agent = user_agent
         self._sleep = sleep
         self._transport: Transport | None = None
+        self._writes: set[asyncio.Task[Answer]] = set()
         self._headers: dict[bool, dict[str, str]] = {}  # by whether a body goes with them
 
     def warm_up(self) -> Transport:
@@ -72,12 +84,21 @@ class Http:
         return self._transport
 
     async def aclose(self) -> None:
+        """Close all connections; whoever left a write behind is told that its outcome is unknown."""
         if self._transport is not None:
             transport, self._transport = self._transport, None
             await transport.aclose()
+        for write in self._writes:
+            write.cancel()
+        await asyncio.gather(*self._writes, return_exceptions=True)
 
-    async def send(self, request: Request, budget: Budget) -> Answer:
+    async def send(self, request: Request, budget: Budget, *, when_left: WhenLeft | None = None) -> Answer:
         """The API's answer, whatever its status, after as many tries as `retry.py` allows.
+
+        A write that is on the wire when its caller is cancelled is not dropped: the caller goes at once, nothing more
+        is sent, and the answer is read to its end, for as long as the try might have taken. `when_left` is then called
+        once, with what came of the write: in the cancellation itself where nothing was on the wire, else as soon as it
+        is known, and at the latest from `aclose`. It must not raise.
 
         Raises:
             NoKey: nothing is sent.
@@ -85,23 +106,41 @@ class Http:
         """
         if self._key is None:
             raise NoKey
+        course = _Course()
+        if request.method == "GET":
+            return await self._tries(request, budget, course)
+        write = asyncio.create_task(self._tries(request, budget, course))
+        self._writes.add(write)
+        write.add_done_callback(self._writes.discard)
+        try:
+            return await asyncio.shield(write)
+        except asyncio.CancelledError:
+            course.left = True
+            if write.done() or course.on_wire:
+                write.add_done_callback(lambda done: _tell(when_left, _outcome(done, course)))
+            else:
+                write.cancel()
+                _tell(when_left, Cancelled(course.tries, "unknown" if course.doubt else "nothing"))
+            raise
+
+    async def _tries(self, request: Request, budget: Budget, course: _Course) -> Answer:
         write = request.method != "GET"
-        attempt, doubt = 0, False
         while True:
-            attempt += 1
             if budget.left() <= 0:
-                raise TimedOut(budget.spent(), attempt - 1, "unknown" if doubt and write else "nothing")
-            outcome = await self._try(request, budget)
+                raise TimedOut(budget.spent(), course.tries, "unknown" if course.doubt and write else "nothing")
+            course.tries += 1
+            outcome = await self._try(request, budget, course)
+            course.on_wire = False
             if isinstance(outcome, Answer):
                 status, retry_after = outcome.status, outcome.retry_after
                 sent = status >= 500 or status == 408
             else:
                 status, retry_after, sent = None, None, outcome.sent
             pause = None
-            if isinstance(outcome, Answer) or not outcome.lasting:
+            if not course.left and (isinstance(outcome, Answer) or not outcome.lasting):
                 pause = self._policy.pause(
                     request.method,
-                    attempt,
+                    course.tries,
                     status=status,
                     retry_after=retry_after,
                     sent=sent,
@@ -109,14 +148,15 @@ class Http:
                 )
             if pause is None:
                 if isinstance(outcome, Answer):
-                    return outcome if attempt == 1 else _after_tries(outcome, attempt, doubt)
-                raise outcome.failure(seconds=budget.spent(), tries=attempt, doubt=write and (doubt or sent))
-            doubt = doubt or sent
-            logger.info("%s %s: repeated in %.2f s (try %d)", request.method, request.path, pause, attempt + 1)
+                    return outcome if course.tries == 1 else _after_tries(outcome, course)
+                doubt = write and (course.doubt or sent)
+                raise outcome.failure(seconds=budget.spent(), tries=course.tries, doubt=doubt)
+            course.doubt = course.doubt or sent
+            logger.info("%s %s: repeated in %.2f s (try %d)", request.method, request.path, pause, course.tries + 1)
             await self._sleep(pause)
 
-    async def _try(self, request: Request, budget: Budget) -> Answer | Trouble:
-        transport, wire = self.warm_up(), _Wire()
+    async def _try(self, request: Request, budget: Budget, course: _Course) -> Answer | Trouble:
+        transport = self.warm_up()
         left = budget.left()
         limit = max(left - _kept(request, budget), left / 2)
         if request.method != "POST":
@@ -126,7 +166,7 @@ class Http:
         try:
             async with asyncio.timeout(limit):
                 reply = await transport.send(
-                    request.method, self._base_url + path, headers, request.body, on_wire=wire.reach
+                    request.method, self._base_url + path, headers, request.body, on_wire=course.reach
                 )
             return Answer(
                 reply.status, reply.content_type, reply.body, retry_after=retry_after_seconds(reply.retry_after)
@@ -134,7 +174,7 @@ class Http:
         except Exception as error:  # whatever a transport raises is a failed try; cancellation is none of these
             from paperspace_storage_server.http.trouble import trouble_of
 
-            trouble = trouble_of(error, on_wire=wire.reached)
+            trouble = trouble_of(error, on_wire=course.on_wire)
             logger.info("%s %s: %s (%s)", request.method, request.path, trouble.what, type(error).__name__)
             return trouble
 
@@ -144,7 +184,22 @@ def _kept(request: Request, budget: Budget) -> float:
     return 0.0 if request.method == "GET" else budget.seconds * SHARE_OF_LOOKING
 
 
-def _after_tries(answer: Answer, tries: int, doubt: bool) -> Answer:
-    return Answer(
-        answer.status, answer.content_type, answer.body, retry_after=answer.retry_after, tries=tries, doubt=doubt
-    )
+def _after_tries(answer: Answer, course: _Course) -> Answer:
+    return replace(answer, tries=course.tries, doubt=course.doubt)
+
+
+def _outcome(write: asyncio.Task[Answer], course: _Course) -> Answer | Failure:
+    """What came of a write that nobody waits for."""
+    if not write.cancelled():
+        error = write.exception()
+        if error is None:
+            return write.result()
+        if isinstance(error, Failure):
+            return error
+        logger.error("a write that was left failed inside: %s", type(error).__name__)
+    return Cancelled(course.tries, "unknown")
+
+
+def _tell(when_left: WhenLeft | None, outcome: Answer | Failure) -> None:
+    if when_left is not None:
+        when_left(outcome)

@@ -7,6 +7,8 @@ Failures are httpx's, so that their names tell what a write may have done: `Conn
 from __future__ import annotations
 
 import asyncio
+import select
+import sys
 from collections.abc import Callable
 from typing import cast
 
@@ -46,7 +48,19 @@ class Connection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Another request may be sent."""
-        return self._reusable and not self.transport.is_closing()
+        return self._reusable and not self.transport.is_closing() and not self._has_news()
+
+    def _has_news(self) -> bool:
+        """Something came that the event loop has not read yet: the end of the connection, most likely."""
+        opened = self.transport.get_extra_info("socket")
+        number = -1 if opened is None else opened.fileno()
+        if number < 0:
+            return False
+        if sys.platform == "win32":
+            return bool(select.select([number], [], [], 0)[0])
+        poll = select.poll()  # select itself takes no number beyond 1,023
+        poll.register(number, select.POLLIN)
+        return bool(poll.poll(0))
 
     async def send(self, request: bytes, on_wire: Callable[[], None]) -> Reply:
         """Send a request and wait for the whole answer; `on_wire` is called right before the first byte.

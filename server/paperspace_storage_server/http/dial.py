@@ -17,7 +17,7 @@ from aiohappyeyeballs import start_connection  # pyright: ignore[reportUnknownVa
 
 from paperspace_storage_server.http.connection import Connection
 from paperspace_storage_server.http.loopback import is_loopback
-from paperspace_storage_server.http.trouble import UnknownHost
+from paperspace_storage_server.http.trouble import NotThisMachine, UnknownHost
 
 CONNECT_TIMEOUT = 10.0  # seconds for all of it
 HAPPY_EYEBALLS_DELAY = 0.25  # seconds until the next address is tried beside the last (RFC 8305, 5)
@@ -62,7 +62,7 @@ class Dialer:
         """A connection on which the API answers.
 
         Raises:
-            UnknownHost, httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError: nothing was sent.
+            UnknownHost, NotThisMachine, httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError: nothing was sent.
         """
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -102,6 +102,8 @@ class Dialer:
         try:
             tls, name = (self._tls(), place.host) if place.tls else (None, None)
             found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+            if place == self._api and not place.tls and not all(is_loopback(str(one[4][0])) for one in found):
+                raise NotThisMachine(place.host)  # whatever a name looks like, where it leads is what counts
             reached = await start_connection(found, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, interleave=1)
             await loop.create_connection(lambda: connection, sock=reached, ssl=tls, server_hostname=name)
         except (socket.gaierror, UnicodeError) as error:

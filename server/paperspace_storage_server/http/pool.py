@@ -16,7 +16,10 @@ from paperspace_storage_server.http.dial import Dialer
 from paperspace_storage_server.http.transport import Reply
 
 MAX_CONNECTIONS = 32
-LONGEST_IDLE = 15.0  # seconds; servers close idle connections too, and a request must not cross with that
+# Seconds; servers close idle connections too, and a request must not cross with that. What is repeated may do so once;
+# of a POST nobody would know whether it acted, and the list that goes before it has just used a connection.
+LONGEST_IDLE = 15.0
+LONGEST_IDLE_OF_POST = 0.5
 
 
 @lru_cache(maxsize=256)
@@ -54,7 +57,7 @@ class Pool:
             self._dialer = Dialer(httpx.URL(self._base_url))
         message = _message(method, _parsed(url), headers, content)
         async with self._slots:
-            connection = self._take() or await self._dialer.dial()
+            connection = self._take(method) or await self._dialer.dial()
             self._busy.add(connection)
             try:
                 reply = await connection.send(message, on_wire)
@@ -68,11 +71,11 @@ class Pool:
             connection.transport.abort()
         self._idle.clear()
 
-    def _take(self) -> Connection | None:
-        oldest = asyncio.get_running_loop().time() - LONGEST_IDLE
+    def _take(self, method: str) -> Connection | None:
+        now, longest = asyncio.get_running_loop().time(), LONGEST_IDLE_OF_POST if method == "POST" else LONGEST_IDLE
         while self._idle:
             connection = self._idle.pop()
-            if connection.reusable and connection.idle_since > oldest:
+            if now - connection.idle_since < longest and connection.reusable:
                 return connection
             connection.transport.abort()
         return None

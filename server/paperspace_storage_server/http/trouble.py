@@ -25,6 +25,14 @@ class UnknownHost(httpx.ConnectError):
         self.host = host
 
 
+class NotThisMachine(httpx.ConnectError):
+    """A name that plain HTTP was to be spoken with leads to another machine: the key would cross a network in clear."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"not this machine: {host}")
+        self.host = host
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """A request without a usable answer. `sent`: the API may have acted. `lasting`: a repeat cannot help."""
@@ -47,6 +55,11 @@ class Trouble:
 
 TOO_LARGE = "it is larger than 4 MiB"
 _NETWORK = "Ask the person to check the network and PAPERSPACE_API_URL, then try again."
+
+
+# Codes of OpenSSL (x509_vfy.h), macOS (SecBase.h) and Windows (winerror.h), as truststore hands them on.
+_OTHER_NAME = frozenset({62, 64, -67602, 0x800B010F})
+_OTHER_TIME = frozenset({9, 10, -67818, -67819, 0x800B0101})
 
 
 def trouble_of(error: BaseException, *, on_wire: bool = True) -> Trouble:
@@ -76,6 +89,27 @@ def _named(error: BaseException, on_wire: bool) -> Trouble:
             )
         case httpx.ConnectTimeout():
             return Trouble("The API could not be reached in time", _NETWORK, sent=False)
+        case NotThisMachine(host=host):
+            return Trouble(
+                f"Plain http is for this machine only, and {host} leads to another one",
+                "Ask the person to set PAPERSPACE_API_URL to https, or to 127.0.0.1.",
+                sent=False,
+                lasting=True,
+            )
+        case httpx.ConnectError(__cause__=ssl.SSLCertVerificationError(verify_code=code)) if code in _OTHER_NAME:
+            return Trouble(
+                "The API's TLS certificate is for another host name",
+                "Ask the person to check the host in PAPERSPACE_API_URL, and whether DNS or a proxy leads elsewhere.",
+                sent=False,
+                lasting=True,
+            )
+        case httpx.ConnectError(__cause__=ssl.SSLCertVerificationError(verify_code=code)) if code in _OTHER_TIME:
+            return Trouble(
+                "The API's TLS certificate has expired, or is not valid yet",
+                "Ask the person to check this machine's clock; if it is right, only the API's operator can renew it.",
+                sent=False,
+                lasting=True,
+            )
         case httpx.ConnectError(__cause__=ssl.SSLCertVerificationError()):
             return Trouble(
                 "The API's TLS certificate is not trusted",

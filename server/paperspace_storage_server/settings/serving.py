@@ -196,7 +196,7 @@ class ServingSettings(BaseModel):
                 return f"{name_of(field)}: counts only together with {name_of(needed)}; set both or none"
         if self.transport == "sse" and self.authenticates:
             return f"{name_of('transport')}: SSE knows no authentication; use streamable-http"
-        if not is_loopback(self.host):
+        if not is_loopback(self.host, by_name=False):
             if self.transport == "sse":
                 return f"{name_of('host')}: expected a loopback address: SSE serves no network"
             if not self.authenticates:
@@ -204,7 +204,7 @@ class ServingSettings(BaseModel):
                     f"{name_of('host')}: expected a loopback address: a network is served only with an authentication, "
                     "PAPERSPACE_MCP_AUTH_ISSUER or PAPERSPACE_MCP_TOKENS_FILE"
                 )
-        if self.public_url is None and (self.auth_issuer is not None or not is_loopback(self.host)):
+        if self.public_url is None and (self.auth_issuer is not None or not is_loopback(self.host, by_name=False)):
             return f"{name_of('public_url')}: not set; set it to the address that clients use, such as {_ENDPOINT}"
         if self.auth_issuer is not None and self.teams_file is None and not self.open_to_issuer:
             return (
