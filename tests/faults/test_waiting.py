@@ -24,6 +24,7 @@ from support.faulted import Bed, Mode, faulted, outcome
 pytestmark = pytest.mark.anyio
 MODES = pytest.mark.parametrize("mode", ["auto", "legacy"])
 HANG = Fault("hang", "hang", 1)
+LATE = Fault("late", "mislabel", 1, Reply(200), 0.2)
 
 
 async def _machine(bed: Bed) -> str:
@@ -107,25 +108,48 @@ async def _until(happened: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen within 5 s")
 
 
-async def _cancelled(bed: Bed, calling: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-    """Start a call, end it as soon as its POST hangs, and see that the request stops and nothing follows."""
-    bed.proxy.rules = (Rule(HANG, "POST"),)
+async def _cancelled(bed: Bed, calling: Callable[[], Coroutine[Any, Any, Any]], method: str) -> None:
+    """Start a call and end it as soon as its request with this method is at the API."""
     async with anyio.create_task_group() as group:
         group.start_soon(calling)
-        await _until(lambda: bed.proxy.count("POST") == 1)
+        await _until(lambda: bed.proxy.count(method) == 1)
         group.cancel_scope.cancel()
+
+
+async def _a_read_is_dropped(bed: Bed, client: Client) -> None:
+    bed.proxy.rules = (Rule(HANG, "GET", "/snapshots/"),)
+    await _cancelled(bed, lambda: client.call_tool("get_snapshot", {"id": "ss0000001"}), "GET")
     await _until(bed.proxy.dropped.is_set)
     for _ in range(20):
         await asyncio.sleep(0.005)
+    assert bed.proxy.methods == ["GET"]
+
+
+async def _a_write_is_read_to_its_end(bed: Bed, client: Client) -> None:
+    """Its outcome is known then; but nothing follows, though the call was to wait for the snapshot's event."""
+    bed.proxy.rules = (Rule(LATE, "POST"),)
+    arguments = {"machineId": await _machine(bed), "name": "given up", "waitSeconds": 30}
+    await _cancelled(bed, lambda: client.call_tool("create_snapshot", arguments), "POST")
+    await _until(lambda: len(bed.proxy.committed) == 2)
+    for _ in range(20):
+        await asyncio.sleep(0.005)
     assert bed.proxy.methods == ["GET", "POST"]
+    assert bed.proxy.open_connections == 1  # the one that was answered: it can be used again
 
 
 @MODES
 async def test_a_cancelled_call_stops_its_request_and_sends_nothing_more(mode: Mode) -> None:
     async with faulted("live", mode=mode) as bed:
-        arguments = {"machineId": await _machine(bed), "name": "given up"}
-        await _cancelled(bed, lambda: bed.client.call_tool("create_snapshot", arguments))
+        await _a_read_is_dropped(bed, bed.client)
         ok, _ = await bed.call("list_shared_drives")  # the server goes on
+        assert ok
+
+
+@MODES
+async def test_a_cancelled_write_is_read_to_its_end_and_sends_nothing_more(mode: Mode) -> None:
+    async with faulted("live", event_seconds=3600, mode=mode) as bed:
+        await _a_write_is_read_to_its_end(bed, bed.client)
+        ok, _ = await bed.call("list_shared_drives")
         assert ok
 
 
@@ -145,15 +169,19 @@ async def _over_http(bed: Bed) -> AsyncGenerator[str]:
 @MODES
 async def test_a_client_over_http_that_goes_away_stops_its_request(mode: Mode) -> None:
     async with faulted("live") as bed, _over_http(bed) as url, Client(url, mode=mode) as client:
-        arguments = {"machineId": await _machine(bed), "name": "given up"}
-        await _cancelled(bed, lambda: client.call_tool("create_snapshot", arguments))
+        await _a_read_is_dropped(bed, client)
+
+
+@MODES
+async def test_a_write_of_a_client_over_http_that_goes_away_is_read_to_its_end(mode: Mode) -> None:
+    async with faulted("live", event_seconds=3600) as bed, _over_http(bed) as url, Client(url, mode=mode) as client:
+        await _a_write_is_read_to_its_end(bed, client)
 
 
 async def test_a_cancelled_notification_over_stdio_stops_the_request() -> None:
     """The handshake era's `notifications/cancelled`, as it stands on the wire, to a server in a process."""
     async with faulted("live") as bed:
-        machine = await _machine(bed)
-        bed.proxy.rules = (Rule(HANG, "POST"),)
+        bed.proxy.rules = (Rule(HANG, "GET", "/snapshots/"),)
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PAPERSPACE")},
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -177,8 +205,8 @@ async def test_a_cancelled_notification_over_stdio_stops_the_request() -> None:
             say("initialize", hello, 1)
             assert json.loads(await asyncio.wait_for(process.stdout.readline(), 20))["id"] == 1
             say("notifications/initialized", {})
-            say("tools/call", {"name": "create_snapshot", "arguments": {"machineId": machine, "name": "given up"}}, 2)
-            await _until(lambda: bed.proxy.count("POST") == 1)
+            say("tools/call", {"name": "get_snapshot", "arguments": {"id": "ss0000001"}}, 2)
+            await _until(lambda: bed.proxy.count("GET") == 1)
             say("notifications/cancelled", {"requestId": 2, "reason": "the person pressed escape"})
             await _until(bed.proxy.dropped.is_set)
             say("tools/call", {"name": "list_shared_drives", "arguments": {"limit": 1}}, 3)
@@ -188,7 +216,7 @@ async def test_a_cancelled_notification_over_stdio_stops_the_request() -> None:
                 if answer["id"] == 3:
                     break
             assert answer["result"]["isError"] is False
-            assert bed.proxy.methods == ["GET", "POST", "GET"]
+            assert bed.proxy.methods == ["GET", "GET"]
             process.stdin.close()
             assert await asyncio.wait_for(process.wait(), 10) == 0
         finally:
