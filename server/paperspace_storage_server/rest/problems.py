@@ -38,6 +38,7 @@ _STATUSES: dict[type[Failure], int] = {
     errors.AuditUnwritable: 503,
     errors.StoreUnavailable: 503,
     errors.TimedOut: 504,
+    errors.Cancelled: 504,  # nobody is left to read it
 }
 _REFUSED = {400: 400, 404: 404, 408: 504, 409: 409, 412: 409, 413: 413, 422: 422}
 """By the API's own status. Any other is 502: a key that it refuses (401, 403) is ours, not the caller's."""
