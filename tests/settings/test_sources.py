@@ -108,6 +108,17 @@ def test_a_credential_profile_takes_its_keys_from_files_too(tmp_path: Path, monk
     assert refused() == f"{variable}_FILE: expected the path of a file that holds the secret (FileNotFoundError)"
 
 
+def test_twin_profiles_stop_the_start_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "aws"
+    keys = f"aws_access_key_id={MARK}\naws_secret_access_key={MARK}\n"
+    file.write_text(f"[prod-eu]\n{keys}", encoding="utf-8")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv(M + "CREDENTIAL_PROD_EU_ACCESS_KEY", MARK)
+    monkeypatch.setenv(M + "CREDENTIAL_PROD_EU_SECRET_KEY", MARK)
+    assert load_profiles(load_settings({})).names == ["prod_eu"]
+    assert refused(aws_profiles="*").startswith("credential profiles 'prod_eu' and 'prod-eu': mean the same")
+
+
 def fifo(path: Path) -> None:
     os.mkfifo(path)
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import configparser
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from pydantic import SecretStr
 
@@ -25,7 +26,7 @@ _VARIABLE = re.compile(rf"{_PREFIX}(?P<profile>\w+?)_(?P<part>{'|'.join(_PARTS)}
 
 
 class ProfileError(ValueError):
-    """A profile that is not whole; the text names the variable that is missing."""
+    """A profile that is not whole, or that another could be taken for; the text names the setting to mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,15 @@ class Profile:
 
 
 class Profiles:
-    """Named credentials. A name matches whatever its case, with `-` and `_` alike."""
+    """Named credentials. A name matches whatever its case and width, with `-` and `_` alike.
 
-    def __init__(self, profiles: Mapping[str, Profile]) -> None:
-        self._profiles = {_key(name): (name, profile) for name, profile in profiles.items()}
+    Raises:
+        ProfileError: two of the names, of one source or of several, mean the same.
+    """
+
+    def __init__(self, *sources: Mapping[str, Profile]) -> None:
+        _refuse_twins(name for source in sources for name in source)
+        self._profiles = {_key(name): (name, profile) for source in sources for name, profile in source.items()}
 
     @property
     def names(self) -> list[str]:
@@ -100,9 +106,11 @@ def profiles_from_aws(file: Path, allowed: Sequence[str]) -> dict[str, Profile]:
     """The allowed named profiles of an AWS credentials file; `*` allows all.
 
     Raises:
-        ProfileError: the file cannot be read, or an allowed profile is not in it or has no key pair.
+        ProfileError: the file cannot be read, an allowed profile is not in it or has no key pair, or another profile
+            of the file means the same: a tool that names that one would get this one's keys.
     """
-    parser = configparser.RawConfigParser()
+    # No section lends its keys to the others: AWS knows no such thing, and a profile would have another's keys.
+    parser = configparser.RawConfigParser(default_section="")
     try:
         with file.open(encoding="utf-8") as lines:
             parser.read_file(lines)
@@ -111,8 +119,11 @@ def profiles_from_aws(file: Path, allowed: Sequence[str]) -> dict[str, Profile]:
         raise ProfileError(
             f"PAPERSPACE_MCP_AWS_PROFILES: {file} cannot be read ({type(error).__name__}); mend it or unset this"
         ) from None
+    chosen = list(dict.fromkeys(parser.sections() if "*" in allowed else allowed))
+    meant = {_key(name) for name in chosen}
+    _refuse_twins((*(name for name in parser.sections() if _key(name) in meant and name not in chosen), *chosen))
     profiles: dict[str, Profile] = {}
-    for name in parser.sections() if "*" in allowed else allowed:
+    for name in chosen:
         section = dict(parser[name]) if parser.has_section(name) else {}
         access, secret = section.get("aws_access_key_id"), section.get("aws_secret_access_key")
         if access and secret:
@@ -124,5 +135,18 @@ def profiles_from_aws(file: Path, allowed: Sequence[str]) -> dict[str, Profile]:
     return profiles
 
 
+def _refuse_twins(names: Iterable[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        meant = _key(name)
+        if meant in seen:
+            raise ProfileError(
+                f"credential profiles {seen[meant]!r} and {name!r}: mean the same (case, width, - and _ do not count), "
+                "so the one's keys could be sent in the place of the other's; rename one of them"
+            )
+        seen[meant] = name
+
+
 def _key(name: str) -> str:
-    return name.casefold().replace("-", "_")
+    """What a name means: an environment variable is all capitals and has no dashes."""
+    return normalize("NFKC", normalize("NFKC", name).casefold()).strip().replace("-", "_")

@@ -82,14 +82,14 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
 def load_profiles(settings: Settings) -> Profiles:
     """The credential profiles. Raises `SettingsError`."""
     try:
-        profiles = profiles_from_environment(credentials_from_environment(os.environ))
+        sources = [profiles_from_environment(credentials_from_environment(os.environ))]
         if settings.aws_profiles:
             default = Path.home() / ".aws" / "credentials"
             file = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or default)
-            profiles = {**profiles_from_aws(file, settings.aws_profiles), **profiles}
+            sources.append(profiles_from_aws(file, settings.aws_profiles))
+        return Profiles(*sources)
     except ProfileError as error:
         raise SettingsError(str(error)) from None
-    return Profiles(profiles)
 
 
 def _with_saved_key(settings: Settings) -> Settings:
