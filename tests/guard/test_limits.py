@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import unicodedata
+from collections.abc import Callable
+from typing import Any, cast
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mcp.shared.exceptions import MCPError
 
 from paperspace_storage_server.calls.service import select
@@ -13,7 +17,8 @@ from paperspace_storage_server.guard.protect import Protection
 from paperspace_storage_server.settings import Settings, SettingsError, load_settings
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE
-from support.guarded import DIALECTS, PROFILES, world
+from paperspace_storage_tools.text import clean
+from support.guarded import DESTRUCTIVE, DIALECTS, PROFILES, world
 
 pytestmark = pytest.mark.anyio
 KEYS = {"type": "s3", "bucket": "b", "credentialProfile": "team"}
@@ -69,15 +74,84 @@ async def test_case_and_hidden_characters_do_not_evade_protection(name: str) -> 
         assert one.api.writes == []
 
 
-def test_protection_matches_whole_names_and_leaves_the_rest() -> None:
-    protection = Protection(["prod-*", "sd123"])
-    assert [protection.match(name) for name in ("prod-1", "SD123", "my-prod-1", "sd1234", "")] == [
-        "prod-*",
-        "sd123",
-        None,
-        None,
-        None,
-    ]
+async def test_where_the_api_does_not_say_what_protection_has_to_compare_nothing_is_done() -> None:
+    def without(*fields: str) -> Callable[[httpx.Request, httpx.Response], httpx.Response]:
+        def leave_out(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+            value = answer.json()
+            if isinstance(value, dict):
+                value = {name: one for name, one in cast("dict[str, object]", value).items() if name not in fields}
+            return httpx.Response(answer.status_code, json=value)
+
+        return leave_out
+
+    for dialect in DIALECTS:
+        async with world(dialect, confirm="never", protect=["prod-*", "psprotected"]) as one:
+            one.api.after = without("machineId")
+            snapshot, restore = one.ids["snapshot"], {"id": one.ids["snapshot"]}
+            for arguments in (restore, {**restore, "createSnapshotBeforeRestore": False}):
+                text = await one.text("restore_snapshot", arguments)
+                assert text.endswith("Nothing was changed.")
+                if dialect == "live" or "createSnapshotBeforeRestore" in arguments:
+                    assert f"does not say the machine of snapshot {snapshot}: it may be a protected one" in text
+            one.api.after = without("name")
+            for tool, (kind, _) in DESTRUCTIVE.items():
+                assert "does not say the name of " in await one.text(tool, {"id": one.ids[kind]}), tool
+            renamed = await one.text("update_shared_drive", {"id": one.ids["drive"], "name": "free"})
+            assert renamed.startswith("The operator protects some names and ids (PAPERSPACE_MCP_PROTECT)")
+            assert one.api.writes == []
+        async with world(dialect, confirm="never") as one:  # nothing is protected, so nothing has to be known
+            one.api.after = without("machineId")
+            unsafe = {"id": one.ids["snapshot"], "createSnapshotBeforeRestore": False}
+            assert '"status":' in await one.text("restore_snapshot", unsafe)
+
+
+SPELLINGS = [
+    ("prod-*", "ＰＲＯＤ-db"),
+    ("ＰＲＯＤ-*", "prod-db"),
+    ("caf\u00e9", "cafe\u0301"),
+    ("cafe\u0301", "CAF\u00c9"),
+    ("caf?", "cafe\u0301"),
+    ("caf[\u00e9e]", "cafe\u0301"),
+    ("prod-*", " prod-db"),
+    ("prod-*", "\u00a0prod-db"),
+    ("prod-db", "prod-db\u3000"),
+    ("prod db", "prod\u2003 db"),
+    ("prod-*", "p\u034frod-db"),
+    ("prod-*", "p\ufe0frod-db"),
+    ("p\u200brod-*", "prod-db"),
+    ("stra\u00dfe", "STRASSE"),
+    ("STRASSE", "stra\u00dfe"),
+    ("[\u00df]x", "\u00dfx"),
+    ("\ufb01le", "file"),
+    ("\u03b1\u0345", "\u1fb3"),
+    ("[A-F]-1", "C-1"),
+    ("[A-F]-1", "c-1"),
+    ("data[1]", "data[1]"),
+    ("data[1]", "data1"),
+    ("data[1]-*", "data[1]-copy"),
+    ("data[[]1]", "data[1]"),
+    ("data[", "data["),
+    ("*", "\u200b"),
+]
+
+
+@pytest.mark.parametrize(("glob", "name"), SPELLINGS)
+def test_no_spelling_of_a_protected_name_evades_its_glob(glob: str, name: str) -> None:
+    assert Protection([glob]).match(name) == glob
+
+
+def test_a_glob_covers_no_other_name() -> None:
+    protection = Protection(["prod-*", "sd123", "data[[]1]", "caf\u00e9", "[ab]c"])
+    others = ("my-prod-1", "prod", "sd1234", "data1", "cafe", "caf\u00e8", "cc", "[ab]cd", "", " ")
+    assert [protection.match(name) for name in others] == [None] * len(others)
+    assert protection.match("cc", "sd123") == "sd123"
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"])).filter(lambda name: clean(name).strip() != ""))
+def test_any_name_written_as_a_glob_covers_itself_however_it_is_normalised(name: str) -> None:
+    protection = Protection([name])
+    forms = [unicodedata.normalize(form, name) for form in ("NFC", "NFD", "NFKC", "NFKD")]
+    assert all(protection.match(form) for form in (*forms, name.casefold(), f" {name} ") if form)
 
 
 @pytest.mark.parametrize(

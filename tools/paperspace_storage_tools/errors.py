@@ -150,6 +150,23 @@ class Protected(Failure):
 
 
 @dataclass
+class ProtectionUnknown(Failure):
+    """The operator protects some names and ids, and the API does not say what would have to be compared with them."""
+
+    kind: Kind
+    id: str
+    unsaid: str
+    act: str
+
+    def text(self) -> str:
+        return (
+            "The operator protects some names and ids (PAPERSPACE_MCP_PROTECT), and the API does not say "
+            f"{self.unsaid} of {self.kind} {self.id}: it may be a protected one, so it cannot be {self.act}. Look "
+            "again in a minute; if it stays so, ask the person to do it in the Paperspace console."
+        )
+
+
+@dataclass
 class NotConfirmed(Failure):
     """A person did not agree, or the exact name was not typed. `why` says honestly which it was."""
 

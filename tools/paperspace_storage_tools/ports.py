@@ -202,7 +202,8 @@ class AtStake:
     """What a call would destroy, redirect or shrink, in plain words for the person who is asked.
 
     `facts` are short phrases (size, machine, age, what is lost), names in them in quotes (`text.in_quotes`);
-    `also` are other ids and names that protection covers, such as the machine a restore writes over.
+    `also` are other ids and names that protection covers, such as the machine a restore writes over; `unsaid` is what
+    protection would have to know and the API's answer does not say.
     """
 
     kind: Kind
@@ -210,6 +211,7 @@ class AtStake:
     name: str
     facts: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    unsaid: Literal["", "the name", "the machine"] = ""
 
 
 Look = Callable[[], Awaitable[AtStake]]
@@ -235,7 +237,10 @@ class Call(Protocol):
         ...
 
     def refuse_protected(self, at_stake: AtStake, act: str) -> None:
-        """Raise `Protected` where the operator's globs cover it. `act` is a participle ("renamed")."""
+        """Raise `Protected` where the operator's globs cover it, `ProtectionUnknown` where nobody can say.
+
+        `act` is a participle ("renamed").
+        """
         ...
 
     def credentials(self, profile: str, *, endpoint: str | None, bucket: str | None) -> Credentials:

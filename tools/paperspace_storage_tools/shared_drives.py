@@ -116,7 +116,13 @@ def _at_stake(drive: SharedDrive, *more: str) -> AtStake:
         f"network {drive.private_network_id}" if drive.private_network_id else None,
         f"created {drive.dt_created}" if drive.dt_created else None,
     )
-    return AtStake(kind="shared drive", id=drive.id, name=drive.name or "", facts=tuple(fact for fact in facts if fact))
+    return AtStake(
+        kind="shared drive",
+        id=drive.id,
+        name=drive.name or "",
+        facts=tuple(fact for fact in facts if fact),
+        unsaid="the name" if drive.name is None else "",
+    )
 
 
 LIST_SHARED_DRIVES = Tool(

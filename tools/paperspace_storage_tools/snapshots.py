@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import model_validator
 
 from paperspace_storage_tools.arguments import (
@@ -168,7 +170,8 @@ async def _restore_preview(call: Call, snapshot: Snapshot, safe: bool) -> AtStak
             lost += f", also what its {len(later)}{' or more' if more else ''} {many} ({names}{rest})"
     safety = "a safety snapshot is made first" if safe else "WITHOUT a safety snapshot first"
     also = (snapshot.machine_id,) if snapshot.machine_id else ()
-    return AtStake(kind=base.kind, id=base.id, name=base.name, facts=(*base.facts, lost, safety), also=also)
+    unsaid = base.unsaid if also else "the machine"
+    return replace(base, facts=(*base.facts, lost, safety), also=also, unsaid=unsaid)
 
 
 async def _later(call: Call, snapshot: Snapshot, machine_id: str) -> tuple[list[Snapshot], bool]:
@@ -204,6 +207,7 @@ def _at_stake(snapshot: Snapshot) -> AtStake:
         id=snapshot.id,
         name=snapshot.name or "",
         facts=tuple(fact for fact in facts if fact),
+        unsaid="the name" if snapshot.name is None else "",
     )
 
 

@@ -193,7 +193,11 @@ def _at_stake(provider: StorageProvider, *more: str) -> AtStake:
         f"created {provider.dt_created}" if provider.dt_created else None,
     )
     return AtStake(
-        kind="storage provider", id=provider.id, name=provider.name or "", facts=tuple(fact for fact in facts if fact)
+        kind="storage provider",
+        id=provider.id,
+        name=provider.name or "",
+        facts=tuple(fact for fact in facts if fact),
+        unsaid="the name" if provider.name is None else "",
     )
 
 

@@ -21,7 +21,7 @@ from paperspace_storage_server.guard.protect import Protection
 from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.settings import Settings
-from paperspace_storage_tools.errors import Protected
+from paperspace_storage_tools.errors import Protected, ProtectionUnknown
 from paperspace_storage_tools.ports import Act, AtStake, Credentials, Look
 from paperspace_storage_tools.tool import AnyTool
 
@@ -121,6 +121,8 @@ class GuardedCall:
     def refuse_protected(self, at_stake: AtStake, act: str) -> None:
         if glob := self.team.protection.match(at_stake.name, at_stake.id, *at_stake.also):
             raise Protected(at_stake.kind, self.team.hygiene.shown(at_stake.name), at_stake.id, glob, act)
+        if self.protects and at_stake.unsaid:
+            raise ProtectionUnknown(at_stake.kind, at_stake.id, at_stake.unsaid, act)
 
     def credentials(self, profile: str, *, endpoint: str | None, bucket: str | None) -> Credentials:
         return self.team.profiles.get(profile, endpoint=endpoint, bucket=bucket)

@@ -23,6 +23,7 @@ _STATUSES: dict[type[Failure], int] = {
     errors.UnknownProfile: 400,
     errors.ProfilePinned: 403,
     errors.Protected: 403,
+    errors.ProtectionUnknown: 403,
     errors.CannotBeShown: 409,
     errors.NotConfirmed: 428,
     errors.OverAllowance: 429,
