@@ -31,6 +31,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "call": ("call", "call one tool, without a host: the same settings, the same guard"),
     "doctor": ("doctor", "what stands between this machine and a working server, and how to mend it"),
     "tools": ("tools", "the catalogue and what it costs"),
+    "install": ("install", "this server as an entry of a host's configuration"),
+    "uninstall": ("uninstall", "the host's configuration without that entry"),
     "skill": ("skill", "the Agent Skills: listed, or written as folders"),
     "report": ("report", "what the team stores, as one page or as text"),
     "token": ("token", "static tokens for a hosted server"),

@@ -90,7 +90,9 @@ class Unreadable:
     trouble: str
 
 
-def configured_hosts(folder: Path | None = None, *, start: bool = True) -> list[Configured | Unreadable]:
+def configured_hosts(
+    folder: Path | None = None, *, start: bool = True, installation: Installation | None = None
+) -> list[Configured | Unreadable]:
     """The entries of this server on this machine, for this user and for the project in `folder`, in the hosts' order.
 
     With `start`, those that start this installation are started, one after the other, and must answer `initialize`.
@@ -98,7 +100,8 @@ def configured_hosts(folder: Path | None = None, *, start: bool = True) -> list[
     Raises:
         Refused: this user has no home directory.
     """
-    place, installation = this_place(), this_installation(os.environ)
+    place = this_place()
+    installation = installation or this_installation(os.environ)
     found: list[Configured | Unreadable] = []
     for host in HOSTS.values():
         for file, scope in _files(host, place, folder):

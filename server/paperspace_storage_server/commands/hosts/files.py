@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -67,13 +68,13 @@ def replace(before: Read, text: str, *, private: bool = True) -> Path | None:
     file = before.file
     temporary: Path | None = None
     try:
+        _refuse_changed(before)
         if before.state is None:
             file.parent.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
         temporary = _written(file, text)
         _like(temporary, before.state, private=private)
         backup = _back_up(before)
-        if not _same(before):
-            raise Refused(f"{file}: another program changed it meanwhile; nothing was written, run this again")
+        _refuse_changed(before)
         os.replace(temporary, file)
         temporary = None
         _settle(file.parent)
@@ -163,13 +164,18 @@ def _like(temporary: Path, state: os.stat_result | None, *, private: bool) -> No
         os.chmod(temporary, 0o666 & ~mask)
 
 
-def _same(before: Read) -> bool:
-    try:
+def _refuse_changed(before: Read) -> None:
+    was, now = before.state, None
+    with suppress(FileNotFoundError):
         now = os.lstat(before.file)
-    except FileNotFoundError:
-        return before.state is None
-    was = before.state
-    return was is not None and (now.st_ino, now.st_size, now.st_mtime_ns) == (was.st_ino, was.st_size, was.st_mtime_ns)
+    if was is None and now is None:
+        return
+    if was is None or now is None or _version(now) != _version(was):
+        raise Refused(f"{before.file}: another program changed it meanwhile; nothing was written, run this again")
+
+
+def _version(state: os.stat_result) -> tuple[int, int, int]:
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _settle(folder: Path) -> None:

@@ -91,7 +91,7 @@ class Host:
     signs: Callable[[Place], tuple[PurePath, ...]]  # there where it is installed or was used
     afterwards: str
     new: str = ""  # what a new file begins with
-    instead: Callable[[Place], PurePath | None] = lambda place: None  # a file that a new one would push aside
+    instead: str = ""  # a file beside a new one that this would push aside
 
 
 _RESTART: Final = "Restart {title}, then ask it for your shared drives."
@@ -243,7 +243,7 @@ HOSTS: Final[dict[str, Host]] = {
             lambda place: (_continue_home(place),),
             _NEXT,
             new="name: Local Config\nversion: 1.0.0\nschema: v1\n",
-            instead=lambda place: _continue_home(place) / "config.json",
+            instead="config.json",
         ),
     )
 }

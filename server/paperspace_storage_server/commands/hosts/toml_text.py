@@ -12,7 +12,7 @@ from paperspace_storage_server.commands.hosts.form import Change, Damaged, Plain
 _TOKENS: Final = re.compile(
     r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\r\n]*', re.DOTALL
 )
-_NAME: Final = re.compile(r"[ \t]*(?:\.|=|\])")
+_NAME: Final = re.compile(r"[ \t]*[.=]")
 _DEEP: Final = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++\s*+\.\s*+){40}""")
 """What tomllib takes for a key of many parts grows with the square of its length."""
 
@@ -29,7 +29,7 @@ class Toml:
         try:
             return _plain(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
-            where = re.search(r"line \d+, column \d+|end of document", str(error))
+            where = re.search(r"line \d+, column \d+|end of document(?=\))", str(error))
             raise Damaged(f"{where[0] if where else 'somewhere'}: no TOML") from None
         except RecursionError:
             raise Damaged("nested too deeply") from None

@@ -1,0 +1,141 @@
+"""The command `install`: this server as an entry of a host's configuration, its policy in the settings file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paperspace_storage_server.commands.flags import add_settings, settings_of
+from paperspace_storage_server.settings import Settings, SettingsError, described
+
+if TYPE_CHECKING:
+    from paperspace_storage_server.commands.hosts.plan import Planned, Target
+
+_KEY = "PAPERSPACE_API_KEY"
+_SANDBOX = "PAPERSPACE_MCP_SANDBOX"
+
+
+def add(parser: ArgumentParser) -> None:
+    add_target(parser)
+    parser.add_argument("--with-key", action="store_true", help="write the API key into the entry (no variable)")
+    add_settings(parser, "api", "selection", "guard")
+    parser.epilog = (
+        "--sandbox goes into the entry. Every other setting given here goes into ~/.paperspace/mcp.toml, where all "
+        "hosts and `call` obey it; what --protect and --exclude-tools name is added to what stands there. FILE.bak is "
+        "a copy of the file before it was changed."
+    )
+
+
+def add_target(parser: ArgumentParser) -> None:
+    """Which entry, for `install` and `uninstall`."""
+    from paperspace_storage_server.commands.hosts.table import HOSTS
+
+    parser.add_argument("into", metavar="HOST", choices=tuple(HOSTS), help=f"one of {', '.join(HOSTS)}")
+    parser.add_argument(
+        "--file", type=Path, metavar="FILE", help="a project's file of that host instead of the user's (no variable)"
+    )
+    parser.add_argument("--name", help="the entry's name, paperspace-storage unless there is one (no variable)")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, change nothing (no variable)")
+
+
+def run(options: Namespace) -> int:
+    from paperspace_storage_server.commands.hosts.refused import Refused
+
+    settings = settings_of(options)
+    if options.with_key and options.sandbox:
+        raise SettingsError("--with-key: the sandbox takes no key; leave out one of both")
+    if options.with_key and settings.origin("team"):
+        raise SettingsError(
+            f"--with-key: {settings.origin('team')} says which team's key counts; leave out one of both"
+        )
+    try:
+        return _install(options, settings)
+    except Refused as refused:
+        return refuse(refused)
+
+
+def _install(options: Namespace, settings: Settings) -> int:
+    from paperspace_storage_server.commands.hosts.launch import shown, this_installation
+    from paperspace_storage_server.commands.hosts.place import this_place
+    from paperspace_storage_server.commands.hosts.plan import plan_entry, refuse_to_show_a_key, target_of
+    from paperspace_storage_server.commands.hosts.policy import plan_policy
+    from paperspace_storage_server.commands.hosts.table import HOSTS
+
+    host = HOSTS[options.into]
+    installation = this_installation(os.environ)
+    command = installation.command()
+    target = target_of(host, this_place(), named=options.file, name=options.name)
+    key = settings.api_key.get_secret_value() if settings.api_key is not None else None
+    env: dict[str, str | None] = {_SANDBOX: "true" if options.sandbox else None}
+    if options.with_key:
+        env[_KEY] = _key_for(target, key)
+        refuse_to_show_a_key(target)
+    entry = plan_entry(target, command, env, key)
+    fields = [name for name, value in vars(options).items() if name in described() and value is not None]
+    fields = [name for name in fields if name != "sandbox"]
+    policy = plan_policy(settings, fields) if fields else None
+    if options.dry_run:
+        show([*([policy.planned] if policy else []), entry])
+        return 0
+    if policy is not None:  # first: no entry may ever start without it
+        if policy.planned.changes:
+            policy.planned.write()
+        print(f"{policy.planned.file} says {policy.said}")
+    if not entry.changes:
+        print(f"{host.title}: {target.name} in {entry.file} is as it should be")
+        return 0
+    backup = entry.write()
+    print(f"{host.title}: {target.name} {'changed in' if target.entry else 'added to'} {entry.file}")
+    print(f"It starts: {shown(command)}")
+    if backup is not None:
+        print(f"The file before: {backup}")
+    print(host.afterwards.format(title=host.title))
+    _warn(settings, installation.temporary, with_key=options.with_key)
+    return 0
+
+
+def _key_for(target: Target, key: str | None) -> str:
+    from paperspace_storage_server.commands.hosts.refused import Refused
+
+    if target.scope == "project":
+        raise SettingsError(
+            "--with-key: no key is written into a project's file, which others get to see; leave it out"
+        )
+    if key is None:
+        raise Refused(f"--with-key: there is no key to write; set {_KEY} for this command, or run `pspace login`")
+    return key
+
+
+def _warn(settings: Settings, temporary: Path | None, *, with_key: bool) -> None:
+    if temporary is not None:
+        print(
+            f"This installation stands in a folder for temporary files ({temporary}): the entry lasts as long as that.",
+            file=sys.stderr,
+        )
+    origin = settings.origin("api_key")
+    if not settings.sandbox and not with_key and origin is None:
+        print("There is no API key yet: run `pspace login`, then restart the host.", file=sys.stderr)
+    elif not settings.sandbox and not with_key and origin is not None and origin != "pspace login":
+        print(
+            f"The key comes from {origin}, which the host may not hand on: run `pspace login`, or this again with "
+            "--with-key.",
+            file=sys.stderr,
+        )
+
+
+def show(planned: list[Planned]) -> None:
+    """What would become of each file."""
+    for one in planned:
+        if one.changes:
+            print(one.difference())
+    if not any(one.changes for one in planned):
+        print("Nothing would change.")
+
+
+def refuse(refused: Exception) -> int:
+    """One line; the exit code of what could not be done."""
+    print(f"paperspace-storage-mcp: {refused}", file=sys.stderr)
+    return 1
