@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from commands.conftest import Run
+from hosts.conftest import Run
 from paperspace_storage_server.commands.hosts.table import HOSTS
 
 NAME = "paperspace-storage"
@@ -264,7 +264,7 @@ def test_policy_is_added_to_what_protects_and_replaces_what_chooses(cursor: Path
         (["--toolsets", "nothing"], "PAPERSPACE_MCP_TOOLSETS (--toolsets): expected one of"),
         (["--sandbox", "--with-key"], "--with-key: the sandbox takes no key"),
         (["--file", "mcp.json", "--with-key"], "--with-key: no key is written into a project's file"),
-        (["--host", "0.0.0.0"], "unrecognized arguments: --host 0.0.0.0"),
+        (["--host", "0.0.0.0"], "no such option: --host"),
     ],
 )
 def test_wrong_usage_is_exit_2_and_writes_nothing(
