@@ -71,7 +71,8 @@ def test_the_version_is_the_package_s(tmp_path: Path) -> None:
 def test_help_names_the_commands_and_what_each_does(tmp_path: Path) -> None:
     code, out, _ = run(tmp_path, "--help")
     assert code == 0
-    assert all(f"    {command} " in out and does in out for command, (_, does) in COMMANDS.items())
+    words = " ".join(out.split())  # a long name stands in a line of its own
+    assert all(f" {command} {does} " in words for command, (_, does) in COMMANDS.items())
 
 
 @pytest.mark.parametrize("command", COMMANDS)
