@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CODE := server tools tests bench packages deploy
 
-.PHONY: demo test check setup format bench lock clean manifests version dist image audit lowest newest
+.PHONY: demo test check platforms setup format bench lock clean manifests version dist image audit lowest newest
 
 demo: $(VENV)/.run
 	@$(BIN)/paperspace-storage-mcp demo
@@ -20,6 +20,13 @@ check: $(VENV)/.dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+
+# The types as the other systems have them: what exists on Linux alone may not be used on the way of Windows or macOS.
+platforms: $(VENV)/.dev
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 server tools
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin server tools
+	$(BIN)/pyright --pythonpath $(BIN)/python --pythonplatform Windows server tools
+	$(BIN)/pyright --pythonpath $(BIN)/python --pythonplatform Darwin server tools
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format $(CODE)

@@ -12,6 +12,7 @@ from typing import NoReturn
 from paperspace_storage_server import __version__
 from paperspace_storage_server.commands import COMMANDS, Command, command_of
 from paperspace_storage_server.guard.stream import unwaiting
+from paperspace_storage_server.process.console import show_anything
 
 PROGRAM = "paperspace-storage-mcp"
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # tenth of the start for it. It is back on, without them, before anything is served (`run_on_loop`).
     gc.disable()
     sys.stderr = unwaiting(sys.stderr)
+    show_anything(sys.stdout)
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "serve")

@@ -14,6 +14,8 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import get_default_environment
 from mcp_types import TextContent
 
+from paperspace_storage_server.process.console import can_show
+
 Say = Callable[[str], None]
 _WIDTH = 96
 _BAR = 40  # characters
@@ -129,7 +131,7 @@ class _Story:
         self._say(f"   agent  > {tool} {json.dumps(arguments)}")
         result = await self._client.call_tool(tool, arguments)
         text = "".join(block.text for block in result.content if isinstance(block, TextContent))
-        for line in textwrap.wrap(text if len(text) <= 420 else text[:420] + " …", _WIDTH):
+        for line in textwrap.wrap(text if len(text) <= 420 else text[:420] + " ...", _WIDTH):
             self._say(f"   server < {line}")
         self._say("")
         if bool(result.is_error) != refused:
@@ -153,7 +155,8 @@ def _table(say: Say, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> No
 def _bars(say: Say, usage: Mapping[str, int]) -> None:
     kinds = ("datasets", "models", "notebooks", "sharedStorage")
     most = max(1, *(usage[kind] for kind in kinds))
+    block = "█" if can_show("█", sys.stdout) else "#"
     for kind in kinds:
-        bar = "█" * round(usage[kind] / most * _BAR)
+        bar = block * round(usage[kind] / most * _BAR)
         say(f"   {kind:<14} {bar:<{_BAR}} {usage[kind] / 1e9:>9,.1f} GB")
     say(f"   {'total':<14} {'':<{_BAR}} {usage['total'] / 1e9:>9,.1f} GB\n")

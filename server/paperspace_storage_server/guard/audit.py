@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 from collections import deque
 from collections.abc import Generator
@@ -25,13 +26,14 @@ from typing import Protocol, cast
 from pydantic_core import to_json
 
 from paperspace_storage_server.guard.hygiene import Json
-from paperspace_storage_server.guard.stream import Descriptor, Lines
+from paperspace_storage_server.guard.stream import Lines, over
 from paperspace_storage_tools.errors import AuditUnwritable
 
 _ROOM = 400  # bytes kept in the line for how it was confirmed and how it ended
 _MODE = 0o600
 # A pipe without a reader is refused at once instead of holding up every call (O_NONBLOCK; not on Windows).
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+_AS_IT_IS: int = getattr(os, "O_BINARY", 0)  # else Windows makes two characters of each end of a line
 _TRIES = 100  # to have a file alone: who has it needs it for microseconds
 _PIECE = 4096  # bytes that a pipe takes whole or not at all (Linux)
 _SHORTENED = 200  # characters of an argument, where the line would be longer than that
@@ -122,7 +124,7 @@ class _Pipe:
         if self._lines is None:
             assert self._path is not None
             file = os.open(self._path, _APPEND)
-            self._lines = Lines(Descriptor(file), file)
+            self._lines = over(file)
         return self._lines
 
 
@@ -201,7 +203,7 @@ def _write(file: int, data: bytes, *, at: int | None, more: bool = True) -> None
 
 @contextmanager
 def _opened(path: Path, how: int) -> Generator[int]:
-    file = os.open(path, how, _MODE)
+    file = os.open(path, how | _AS_IT_IS, _MODE)
     try:
         yield file
     finally:
@@ -211,11 +213,11 @@ def _opened(path: Path, how: int) -> Generator[int]:
 @contextmanager
 def _alone(file: int) -> Generator[bool]:
     """Whether no other process that does this writes meanwhile; for a moment that is waited for, never longer."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         yield False
         return
+    import fcntl
+
     for _ in range(_TRIES):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

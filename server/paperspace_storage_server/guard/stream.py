@@ -6,6 +6,7 @@ a server that logs at debug would stand still. So what does not fit is not writt
 
 from __future__ import annotations
 
+import atexit
 import errno
 import io
 import os
@@ -19,6 +20,7 @@ from typing import Protocol, TextIO, cast
 
 UNREAD = "nobody reads it"
 _PIECE = 512  # bytes that POSIX promises to take whole where a pipe is writable at all
+_LAST_LINES = 1.0  # seconds at the end, for lines that still wait
 _LINES = 1000  # that wait for their turn where writing cannot be asked not to wait
 
 
@@ -61,6 +63,8 @@ class Descriptor:
             raise BlockingIOError(errno.EAGAIN, UNREAD)
         if stat.S_ISCHR(self._mode):
             os.write(self._given, b"")  # a full device says so even of nothing
+        if sys.platform == "win32":
+            raise NotImplementedError
         if stat.S_ISREG(self._mode) and not os.fstatvfs(self._given).f_bavail:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -70,6 +74,8 @@ class Descriptor:
         if stat.S_ISSOCK(self._mode):
             import socket
 
+            if sys.platform == "win32":
+                raise NotImplementedError
             with socket.socket(fileno=os.dup(self._given)) as end:
                 return end.send(data, socket.MSG_DONTWAIT)
         if (own := self._own) is not None:
@@ -83,6 +89,8 @@ class Descriptor:
     @cached_property
     def _own(self) -> int | None:
         """The same pipe or terminal once more, in a mode of its own; None where the system gives none (not Linux)."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         if not os.get_blocking(self._given):
             return self._given
         try:
@@ -95,6 +103,8 @@ class Descriptor:
         """Whether it takes something now. Raises OSError where whoever read it is gone."""
         import select
 
+        if sys.platform == "win32":
+            raise NotImplementedError
         poll = select.poll()
         poll.register(descriptor, select.POLLOUT)
         (_, events), *_ = poll.poll(0) or [(descriptor, 0)]
@@ -118,6 +128,7 @@ class Relayed:
             return 0
         if not self._writing:
             self._writing = True
+            atexit.register(self.settle, _LAST_LINES)  # a daemon thread is not waited for otherwise
             threading.Thread(target=self._relay, name="stderr", daemon=True).start()
         return len(data)
 
@@ -227,7 +238,7 @@ class Lines(io.TextIOBase):
 
 def standard_error() -> Lines:
     """This process's stderr, as `unwaiting` has made it or would make it."""
-    return sys.stderr if isinstance(sys.stderr, Lines) else _standard_error()
+    return sys.stderr if isinstance(sys.stderr, Lines) else over(2)
 
 
 def unwaiting(stream: TextIO | None) -> TextIO:
@@ -241,8 +252,9 @@ def unwaiting(stream: TextIO | None) -> TextIO:
             os.close(null)
     elif stream is not sys.__stderr__:
         return stream
-    return cast("TextIO", _standard_error())
+    return cast("TextIO", over(2))
 
 
-def _standard_error() -> Lines:
-    return Lines(Relayed(2) if sys.platform == "win32" else Descriptor(2), 2)
+def over(descriptor: int) -> Lines:
+    """Lines over a descriptor, as this system can write it without waiting."""
+    return Lines(Relayed(descriptor) if sys.platform == "win32" else Descriptor(descriptor), descriptor)

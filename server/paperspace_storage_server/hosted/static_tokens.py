@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import secrets
+import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -168,7 +169,7 @@ def _rewriting(path: Path) -> Generator[list[StaticToken]]:
 
 def _stay_with_its_owner(path: Path, descriptor: int) -> None:
     """An operator who is root must not take the file away from the account that the server runs under."""
-    if os.name != "nt" and path.exists() and os.geteuid() == 0:
+    if sys.platform != "win32" and path.exists() and os.geteuid() == 0:
         found = path.stat()
         os.fchown(descriptor, found.st_uid, found.st_gid)
 
@@ -178,10 +179,10 @@ def _locked(path: Path) -> Generator[None]:
     """Two commands at once follow each other: else one would write over what the other has made or revoked."""
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        if os.name == "nt":  # pragma: no cover - Windows only
+        if sys.platform == "win32":  # pragma: no cover
             import msvcrt
 
-            getattr(msvcrt, "locking")(lock, getattr(msvcrt, "LK_LOCK"), 1)  # noqa: B009 - they exist on Windows only
+            msvcrt.locking(lock, msvcrt.LK_LOCK, 1)
         else:
             import fcntl
 

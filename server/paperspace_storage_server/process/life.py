@@ -69,19 +69,20 @@ def _end(told: Callable[[], None]) -> None:
 
 
 def _watch_start(parent: int) -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
     poll = select.poll()
     poll.register(0, _GONE)
-    while os.getppid() == parent and not (_is_closed(poll) and _nothing_to_read()):
+    gone = select.POLLHUP | _GONE
+    while os.getppid() == parent and not (any(told & gone for _, told in poll.poll(0)) and _nothing_to_read()):
         if _serving.wait(LOOK_EVERY):
             return
     os._exit(0)
 
 
-def _is_closed(poll: select.poll) -> bool:
-    return any(events & (select.POLLHUP | _GONE) for _, events in poll.poll(0))
-
-
 def _nothing_to_read() -> bool:
+    if sys.platform == "win32":
+        raise NotImplementedError
     import fcntl
     import termios
 
@@ -92,6 +93,8 @@ def _nothing_to_read() -> bool:
 
 
 def _watch_posix(stdin: int | None, parent: int, told: Callable[[], None]) -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
     poll = select.poll()
     if stdin is not None:
         poll.register(stdin, _GONE)
@@ -106,7 +109,9 @@ def _watch_windows(told: Callable[[], None]) -> None:  # pragma: no cover - Wind
     import ctypes
 
     synchronize, infinite = 0x00100000, 0xFFFFFFFF
-    kernel = getattr(ctypes, "windll").kernel32  # noqa: B009 - the attribute exists on Windows only
+    if sys.platform != "win32":
+        raise NotImplementedError
+    kernel = ctypes.windll.kernel32
     handle = kernel.OpenProcess(synchronize, False, os.getppid())
     if handle and kernel.WaitForSingleObject(handle, infinite) == 0:
         _end(told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+import sys
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -24,7 +25,7 @@ def make_token(file: Path) -> SecretStr:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
     descriptor = os.open(file, flags, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as opened:
-        if hasattr(os, "fchmod"):  # not on Windows, where the folder is the user's own
+        if sys.platform != "win32":  # not on Windows, where the folder is the user's own
             os.fchmod(descriptor, 0o600)  # it may have been there before, for all to read
         opened.write(token.get_secret_value() + "\n")
     return token

@@ -11,6 +11,7 @@ import math
 import os
 import sqlite3
 import stat
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -166,7 +167,7 @@ def _open(file: Path) -> sqlite3.Connection:
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise CannotUse("it is no plain file")
-            if hasattr(os, "fchmod"):
+            if sys.platform != "win32":
                 os.fchmod(descriptor, 0o600)
         finally:
             os.close(descriptor)
