@@ -101,7 +101,7 @@ async def test_an_untrusted_certificate_is_named_at_once_and_ssl_cert_file_makes
         assert await _list(url) == untrusted
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         ok, text = await _list(url)
-        assert (ok, json.loads(text)) == (True, {"items": [], "hasMore": False})
+        assert (ok, json.loads(text)) == (True, {"items": [], "hasMore": False, "total": 0})
 
 
 async def test_a_certificate_for_another_name_is_told_from_an_untrusted_one(

@@ -20,8 +20,6 @@ from paperspace_storage_tools.skills.tables import FOLDER, TABLE, table
 
 TOOLS = {tool.name: tool for tool in CATALOGUE}
 # Words of the contract that the catalogue does not have yet; one that it has by now fails below, by its name.
-COMING_TOOLS: set[str] = set()
-COMING_ARGUMENTS = {"list_snapshots": {"summary", "automatic", "name"}, "list_storage_providers": {"name"}}
 _MOST_TOKENS = 5000
 
 
@@ -96,7 +94,7 @@ def test_every_tool_that_a_skill_names_or_needs_exists() -> None:
     }
     needed = {tool for skill in skills() for tool in skill.requires}
     assert needed <= set(TOOLS)
-    assert named - set(TOOLS) == COMING_TOOLS
+    assert named - set(TOOLS) == set()
 
 
 def test_a_skill_names_each_tool_that_it_needs_and_only_the_general_one_needs_none() -> None:
@@ -114,14 +112,8 @@ def test_the_calls_that_the_skills_show_for_a_shell_have_arguments_that_the_tool
         tool, *rest = call.split()
         given = {word.split("=")[0] for word in rest if re.match(r"[a-zA-Z]+=", word)}
         given |= set(re.findall(r'"(\w+)":', call))
-        taken = set(input_schema(TOOLS[tool].arguments)["properties"]) | COMING_ARGUMENTS.get(tool, set())
+        taken = set(input_schema(TOOLS[tool].arguments)["properties"])
         assert given <= taken, call
-
-
-def test_what_is_still_coming_is_not_there_yet() -> None:
-    assert not COMING_TOOLS & set(TOOLS)
-    for tool, arguments in COMING_ARGUMENTS.items():
-        assert not arguments & set(input_schema(TOOLS[tool].arguments)["properties"]), tool
 
 
 def test_every_file_that_a_skill_refers_to_is_part_of_it() -> None:

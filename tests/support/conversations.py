@@ -124,7 +124,7 @@ CONVERSATIONS = [
         "list drives",
         "list_shared_drives",
         {},
-        {"items": [DRIVE, OTHER], "hasMore": False},
+        {"items": [DRIVE, OTHER], "hasMore": False, "total": 2},
         {
             "published": [Exchange("GET", "/shared-drives", body=[P_DRIVE, P_OTHER])],
             "live": [Exchange("GET", "/shared-drives", body=_page(L_DRIVE, L_OTHER))],
@@ -134,7 +134,7 @@ CONVERSATIONS = [
         "list drives with filters that the published API lacks",
         "list_shared_drives",
         {"name": "data", "region": "ca1", "limit": 1, "orderBy": "name", "order": "asc"},
-        {"items": [OTHER], "hasMore": False},
+        {"items": [OTHER], "hasMore": False, "total": 1},
         {
             "published": [Exchange("GET", "/shared-drives", body=[P_DRIVE, P_OTHER])],
             "live": [
@@ -242,7 +242,7 @@ CONVERSATIONS = [
         "list snapshots of a machine",
         "list_snapshots",
         {"machineId": "ps1"},
-        {"items": [SNAP], "hasMore": False},
+        {"items": [SNAP], "hasMore": False, "total": 1},
         {
             "published": [Exchange("GET", "/snapshots?machineId=ps1", body=[P_SNAP])],
             "live": [Exchange("GET", "/snapshots?machineId=ps1", body=_page(L_SNAP))],
@@ -262,7 +262,7 @@ CONVERSATIONS = [
         "list snapshots in an order that the published API lacks",
         "list_snapshots",
         {"orderBy": "name", "order": "asc", "limit": 2},
-        {"items": [NEWNAME, SNAP], "hasMore": False},
+        {"items": [NEWNAME, SNAP], "hasMore": False, "total": 2},
         {
             "published": [Exchange("GET", "/snapshots", body=[P_SNAP, P_NEWNAME])],
             "live": [Exchange("GET", "/snapshots?limit=2&orderBy=name&order=asc", body=_page(L_NEWNAME, L_SNAP))],
@@ -321,11 +321,68 @@ CONVERSATIONS = [
         },
     ),
     Conversation(
-        "clear a note",
+        "rename a snapshot, other arguments sent empty",
         "update_snapshot",
-        {"id": "ss1", "note": ""},
-        {**SNAP, "note": ""},
-        {"published": [Exchange("PUT", "/snapshots/ss1", {"note": ""}, 200, {**P_SNAP, "note": ""})]},
+        {"id": "ss1", "name": "after", "note": ""},
+        NEWNAME,
+        {
+            "published": [Exchange("PUT", "/snapshots/ss1", {"name": "after"}, 200, P_NEWNAME)],
+            "live": [Exchange("PUT", "/snapshots/ss1", {"name": "after"}, 200, L_NEWNAME)],
+        },
+    ),
+    Conversation(
+        "list drives by a glob, and by a region that the API can filter by",
+        "list_shared_drives",
+        {"name": "d*a", "region": "ca1"},
+        {"items": [OTHER], "hasMore": False, "total": 1},
+        {
+            "published": [Exchange("GET", "/shared-drives", body=[P_DRIVE, P_OTHER, {**P_OTHER, "name": "x"}])],
+            "live": [
+                Exchange(
+                    "GET", "/shared-drives?limit=120&region=ca1", body=_page(L_OTHER, {**L_OTHER, "name": "databases"})
+                )
+            ],
+        },
+    ),
+    Conversation(
+        "list snapshots by name",
+        "list_snapshots",
+        {"machineId": "ps1", "name": "before"},
+        {"items": [SNAP], "hasMore": False, "total": 1},
+        {
+            "published": [Exchange("GET", "/snapshots?machineId=ps1&limit=120", body=[P_NEWNAME, P_SNAP])],
+            "live": [Exchange("GET", "/snapshots?machineId=ps1&limit=120", body=_page(L_NEWNAME, L_SNAP))],
+        },
+    ),
+    Conversation(
+        "summarise snapshots",
+        "list_snapshots",
+        {"summary": True, "name": "*"},
+        {
+            "machines": [
+                {
+                    "machineId": "ps1",
+                    "snapshots": 2,
+                    "newest": {"id": "ss1", "name": "after"},
+                    "oldest": {"id": "ss1", "name": "before"},
+                }
+            ],
+            "total": 2,
+        },
+        {
+            "published": [Exchange("GET", "/snapshots?limit=120", body=[P_NEWNAME, P_SNAP])],
+            "live": [Exchange("GET", "/snapshots?limit=120", body=_page(L_NEWNAME, L_SNAP))],
+        },
+    ),
+    Conversation(
+        "list providers by a glob",
+        "list_storage_providers",
+        {"name": "art*"},
+        {"items": [PROV], "hasMore": False, "total": 1},
+        {
+            "published": [Exchange("GET", "/storage-providers", body=[P_PROV, {**P_PROV, "name": "Art"}])],
+            "live": [Exchange("GET", "/storage-providers?limit=120", body=_page(L_PROV, {**L_PROV, "name": "Art"}))],
+        },
     ),
     Conversation(
         "delete snapshot, published",
@@ -404,7 +461,7 @@ CONVERSATIONS = [
         "list providers",
         "list_storage_providers",
         {},
-        {"items": [PROV], "hasMore": False},
+        {"items": [PROV], "hasMore": False, "total": 1},
         {
             "published": [Exchange("GET", "/storage-providers", body=[P_PROV])],
             "live": [Exchange("GET", "/storage-providers", body=_page(L_PROV))],
@@ -640,14 +697,14 @@ CONVERSATIONS = [
         "look up a machine that says little",
         "list_machines",
         {},
-        {"items": [{"id": "ps2"}], "hasMore": False},
+        {"items": [{"id": "ps2"}], "hasMore": False, "total": 1},
         {"live": [Exchange("GET", "/machines", body=_page({**dict.fromkeys(L_MACHINE), "id": "ps2"}))]},
     ),
     Conversation(
         "look private networks up",
         "list_private_networks",
         {"region": "ny2"},
-        {"items": [{"id": "ne1", "name": "research", "region": "ny2"}], "hasMore": False},
+        {"items": [{"id": "ne1", "name": "research", "region": "ny2"}], "hasMore": False, "total": 1},
         {
             "live": [
                 Exchange(
@@ -684,6 +741,7 @@ REFUSED: list[tuple[Dialect, str, Json, str]] = [
     ("published", "update_storage_provider", {"id": "sp1", **NEW_PROVIDER, "isTeamDefault": True}, "isTeamDefault"),
     ("published", "get_machine_event", {"id": "me1"}, "no machine events"),
     ("published", "list_machines", {}, "stands in list_snapshots"),
+    ("published", "list_snapshots", {"automatic": True}, "does not say which snapshots are automatic"),
     ("published", "list_private_networks", {"region": "ny2"}, "stands in list_shared_drives"),
 ]
 """What a dialect cannot express: refused before anything is sent, with the reason."""

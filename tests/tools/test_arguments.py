@@ -82,6 +82,10 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("get_storage_utilization", {"x": 1}, ["unknown argument `x`; this tool takes no arguments"]),
     ("update_shared_drive", {"id": "x"}, ["give at least one of name, size"]),
     ("update_snapshot", {"id": "x"}, ["give at least one of name, note"]),
+    ("create_snapshot", {"machineId": "", "name": None}, ["must be text that is not empty", "must be text"]),
+    ("update_snapshot", {"id": "x", "name": None, "note": ""}, ["give at least one of name, note"]),
+    ("list_snapshots", {"after": "x" * 4001}, ["`after` must be at most 4000 characters"]),
+    ("list_snapshots", {"after": "~abcdef:ss1:"}, ["`after` must be a nextPage exactly as a list gave it"]),
     ("list_snapshots", {"limit": 121}, ["`limit` must be at most 120"]),
     ("list_snapshots", {"limit": True}, ["`limit` must be a whole number, not a boolean"]),
     ("list_snapshots", {"limit": 1.5}, ["`limit` must be a whole number"]),
@@ -141,7 +145,7 @@ def test_switched_off_arguments_are_refused_in_both_spellings() -> None:
         ]
 
 
-@pytest.mark.parametrize("word", ["off", "no", "0", 0, "f", None, [], "True "])
+@pytest.mark.parametrize("word", ["off", "no", "0", 0, "f", [], "True "])
 def test_only_a_plain_false_declines_the_safety_snapshot(word: object) -> None:
     with pytest.raises(InvalidArguments) as refused:
         validate(TOOLS["restore_snapshot"], {"id": "ss1", "createSnapshotBeforeRestore": word})
@@ -152,3 +156,26 @@ def test_only_a_plain_false_declines_the_safety_snapshot(word: object) -> None:
 def test_a_plain_false_declines_the_safety_snapshot_as_text_too(word: object) -> None:
     arguments = validate(TOOLS["restore_snapshot"], {"id": "ss1", "createSnapshotBeforeRestore": word})
     assert arguments.create_snapshot_before_restore is False
+
+
+@pytest.mark.parametrize("tool", CATALOGUE, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("empty", [None, ""])
+def test_null_and_empty_text_mean_that_an_optional_argument_was_not_given(tool: AnyTool, empty: object) -> None:
+    """Several frameworks make a model send one of them for every argument that it means to leave out."""
+    given_ = next(one.arguments for one in CONVERSATIONS if one.tool == tool.name)
+    required = next(one for one in entries([tool]))["inputSchema"].get("required", [])
+    left_out = {name: empty for name in PROPERTIES[tool.name] if name not in given_ and name not in required}
+    for spelled in (left_out, {to_snake(name): one for name, one in left_out.items()}):
+        assert validate(tool, {**given_, **spelled}) == validate(tool, given_)
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_a_safety_snapshot_that_is_not_spoken_of_is_made(empty: object) -> None:
+    arguments = validate(TOOLS["restore_snapshot"], {"id": "ss1", "createSnapshotBeforeRestore": empty})
+    assert arguments.create_snapshot_before_restore is True
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_a_switched_off_argument_may_be_sent_empty(empty: object) -> None:
+    given_ = {"name": "n", "type": "s3", "accessKey": empty, "secret_key": empty}
+    assert validate(TOOLS["create_storage_provider"], given_, denied=DENIED["deny"]).access_key is None

@@ -7,12 +7,23 @@ Every argument is validated by pydantic before a tool runs. The schema a model r
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, cast
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    SecretStr,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
+from paperspace_storage_tools.cursors import LONGEST_CURSOR, read
 from paperspace_storage_tools.text import has_forbidden
 
 _DOTS = frozenset({".", ".."})
@@ -62,6 +73,12 @@ def check_endpoint(value: str) -> str:
     return value
 
 
+def check_cursor(value: str) -> str:
+    """A cursor as a list handed it out."""
+    read(check_name(value))
+    return value
+
+
 def _no_bool(value: object) -> object:
     """pydantic reads True as 1; a model that sends a boolean for a number has confused two arguments."""
     if isinstance(value, bool):
@@ -80,12 +97,17 @@ Identifier = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(check_name)]
 Note = Annotated[str, Field(max_length=2000), AfterValidator(check_note)]
 Word = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(check_name)]
-Cursor = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(check_name)]
+Cursor = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_CURSOR), AfterValidator(check_cursor), Field(description="a nextPage")
+]
 Endpoint = Annotated[str, Field(max_length=500), AfterValidator(check_endpoint)]
 Gigabytes = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_no_bool)]
+NameFilter = Annotated[Word, Field(description="exact or glob")]
+RegionFilter = Annotated[Word, Field(description="exact or glob")]
 Limit = Annotated[int, Field(ge=1, le=LARGEST_PAGE), BeforeValidator(_no_bool)]
-Seconds = Annotated[NonNegativeInt, BeforeValidator(_no_bool)]
-Confirm = Annotated[str, Field(max_length=300, description="exact name")]
+Seconds = Annotated[NonNegativeInt, BeforeValidator(_no_bool), Field(description="default 0, useful 30, most 45")]
+Confirm = Annotated[str, Field(max_length=300, description="exact name that the person or their rule gives")]
+Profile = Annotated[Word, Field(description="keys that the operator keeps")]
 Flag = Annotated[bool, BeforeValidator(_said_plainly)]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4000)]
 Order = Literal["asc", "desc"]
@@ -103,6 +125,26 @@ class Arguments(BaseModel):
         hide_input_in_errors=True,
         defer_build=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_what_is_given(cls, given: object) -> object:
+        """Without the optional arguments that are null or "": strict schemas of several frameworks make models send
+        one of them for what they mean to leave out."""
+        if not isinstance(given, Mapping):
+            return given
+        optional = {name for field, one in cls.model_fields.items() if not one.is_required() for name in _both(field)}
+        named = cast("Mapping[str, object]", given)
+        return {name: value for name, value in named.items() if name not in optional or not is_absent(value)}
+
+
+def is_absent(value: object) -> bool:
+    """Whether an optional argument with this value counts as not given."""
+    return value is None or value == ""
+
+
+def _both(field: str) -> tuple[str, str]:
+    return field, to_camel(field)
 
 
 class ById(Arguments):

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from paperspace_storage_tools.arguments import Paging, Word
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from paperspace_storage_tools.arguments import NameFilter, Paging, RegionFilter
+from paperspace_storage_tools.globs import exact_or_none
 from paperspace_storage_tools.models import Machine, Page, PrivateNetwork
 from paperspace_storage_tools.ports import Call, PlaceQuery
 from paperspace_storage_tools.tool import Tool
+from paperspace_storage_tools.walk import in_place, page_of
+
+PlaceT = TypeVar("PlaceT", Machine, PrivateNetwork)
 
 
 class LookUp(Paging):
-    name: Word | None = None
-    region: Word | None = None
+    name: NameFilter | None = None
+    region: RegionFilter | None = None
 
 
 async def list_machines(call: Call, arguments: LookUp) -> Page[Machine]:
-    return await call.storage.machines.list(_query(arguments))
+    return await _look_up(call, call.storage.machines.list, arguments)
 
 
 async def list_private_networks(call: Call, arguments: LookUp) -> Page[PrivateNetwork]:
-    return await call.storage.networks.list(_query(arguments))
+    return await _look_up(call, call.storage.networks.list, arguments)
 
 
-def _query(arguments: LookUp) -> PlaceQuery:
-    return PlaceQuery(name=arguments.name, region=arguments.region, after=arguments.after, limit=arguments.limit)
+async def _look_up(
+    call: Call, pages: Callable[[PlaceQuery], Awaitable[Page[PlaceT]]], arguments: LookUp
+) -> Page[PlaceT]:
+    name, region = exact_or_none(arguments.name), exact_or_none(arguments.region)
+
+    async def fetch(after: str | None, limit: int | None) -> Page[PlaceT]:
+        return await pages(PlaceQuery(name=name, region=region, after=after, limit=limit))
+
+    return await page_of(
+        call, fetch, after=arguments.after, limit=arguments.limit, keep=in_place(arguments.name, arguments.region)
+    )
 
 
 LIST_MACHINES = Tool(

@@ -53,7 +53,7 @@ async def follow(call: Call, event: MachineEvent | None, seconds: int | None, wh
 GET_MACHINE_EVENT = Tool(
     name="get_machine_event",
     title="Get machine event",
-    description="State of an asynchronous snapshot operation, by the event id that its tool returned.",
+    description="State of a snapshot operation, by the id of its event.",
     kind="read",
     toolset="snapshots",
     arguments=ById,

@@ -168,8 +168,43 @@ ItemT = TypeVar("ItemT")
 
 
 class Page(Model, Generic[ItemT]):
-    """One page of a list. `nextPage` goes back as `after`, and is there only where there is more."""
+    """One page of a list. `nextPage` goes back as `after`, and is there only where there is more.
+
+    `total` is there where the call that made the page has seen the whole list.
+    """
 
     items: list[ItemT]
     has_more: bool = Field(default=False)
     next_page: str | None = None
+    total: Whole | None = None
+
+
+class Named(Model):
+    """A resource by its id and name alone."""
+
+    id: str
+    name: str | None = None
+
+
+class MachineSnapshots(Model):
+    """How many snapshots of one machine there are. `automatic` of them were not asked for by anyone, where the API
+    tells; `newest` and `oldest` by the list's order, for production gives no dates."""
+
+    machine_id: str | None = None
+    snapshots: Whole
+    automatic: Whole | None = None
+    newest: Named
+    oldest: Named
+
+
+class SnapshotList(Model):
+    """A page of snapshots, or with `machines` a summary of a list; `total` and `nextPage` as in `Page`.
+
+    One object of which nothing is required, because clients refuse results that lack what a schema requires.
+    """
+
+    items: list[Snapshot] | None = None
+    has_more: bool | None = None
+    next_page: str | None = None
+    total: Whole | None = None
+    machines: list[MachineSnapshots] | None = None

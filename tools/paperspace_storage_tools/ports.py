@@ -52,7 +52,10 @@ class DriveQuery(PlaceQuery):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotQuery(Query):
+    """`automatic` asks the API nothing: whoever means to filter by it learns whether its answers tell at all."""
+
     machine_id: str | None = None
+    automatic: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,9 @@ def input_schema(arguments: type[BaseModel]) -> Schema:
 def output_schema(result: type[BaseModel], *, brief: bool = False) -> Schema:
     """What a tool answers. A nested event or snapshot is only called an object: its own tool spells it out.
 
+    Nothing is required, for clients refuse a result that lacks what its schema requires, and which fields are always
+    there depends on what was asked for.
+
     `brief` keeps what is always there and what is nested: for the tools that answer with a resource which their
     `list_` tool spells out. Every word here is paid for on every turn; the whole would be 600 tokens more.
     """
@@ -35,7 +38,16 @@ def output_schema(result: type[BaseModel], *, brief: bool = False) -> Schema:
         schema["properties"] = {
             name: value for name, value in properties if name in always or value.get("type") == "object"
         }
-    return schema
+    return _nothing_required(schema)
+
+
+def _nothing_required(schema: Schema) -> Schema:
+    made = {key: value for key, value in schema.items() if key != "required"}
+    if "properties" in made:
+        made["properties"] = {name: _nothing_required(one) for name, one in made["properties"].items()}
+    if "items" in made:
+        made["items"] = _nothing_required(made["items"])
+    return made
 
 
 def _plain(schema: Mapping[str, Any]) -> Schema:
@@ -56,7 +68,8 @@ def _simplify(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Sche
     for key, value in schema.items():
         if key in _DROPPED or (key == "description" and "properties" in schema):  # a class's docstring
             continue
-        if key == "minimum" and value == 0:  # what else would a model wait
+        # Nobody waits for less than nothing or lists less than one; what is too large to be meant is no advice.
+        if (key == "minimum" and value in (0, 1)) or (key == "maximum" and value > 1000):
             continue
         if key == "properties":
             made[key] = {name: _property(one, definitions) for name, one in value.items()}

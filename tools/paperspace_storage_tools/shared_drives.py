@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import model_validator
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from paperspace_storage_tools.arguments import (
     Arguments,
@@ -11,33 +14,37 @@ from paperspace_storage_tools.arguments import (
     Gigabytes,
     Identifier,
     Name,
+    NameFilter,
     Order,
     OrderBy,
     Paging,
+    RegionFilter,
     Word,
 )
+from paperspace_storage_tools.globs import exact_or_none
 from paperspace_storage_tools.models import Deleted, Page, SharedDrive
 from paperspace_storage_tools.ports import AtStake, Call, DriveChange, DriveQuery, Look, NewDrive
 from paperspace_storage_tools.tool import Tool
+from paperspace_storage_tools.walk import in_place, page_of
 
 
 class ListSharedDrives(Paging):
-    name: Word | None = None
-    region: Word | None = None
+    name: NameFilter | None = None
+    region: RegionFilter | None = None
     order_by: OrderBy | None = None
     order: Order | None = None
 
 
 class CreateSharedDrive(Arguments):
     name: Name
-    size: Gigabytes
+    size: Annotated[Gigabytes, Field(description="GB")]
     region: Word
     private_network_id: Identifier
 
 
 class UpdateSharedDrive(ById):
     name: Name | None = None
-    size: Gigabytes | None = None
+    size: Annotated[Gigabytes, Field(description="GB; production cannot change it")] | None = None
     confirm: Confirm | None = None
 
     @model_validator(mode="after")
@@ -52,15 +59,18 @@ class DeleteSharedDrive(ById):
 
 
 async def list_shared_drives(call: Call, arguments: ListSharedDrives) -> Page[SharedDrive]:
-    return await call.storage.drives.list(
-        DriveQuery(
-            name=arguments.name,
-            region=arguments.region,
-            after=arguments.after,
-            limit=arguments.limit,
-            order_by=arguments.order_by,
-            order=arguments.order,
-        )
+    asked = DriveQuery(
+        name=exact_or_none(arguments.name),
+        region=exact_or_none(arguments.region),
+        order_by=arguments.order_by,
+        order=arguments.order,
+    )
+    return await page_of(
+        call,
+        lambda after, limit: call.storage.drives.list(replace(asked, after=after, limit=limit)),
+        after=arguments.after,
+        limit=arguments.limit,
+        keep=in_place(arguments.name, arguments.region),
     )
 
 
@@ -128,7 +138,7 @@ def _at_stake(drive: SharedDrive, *more: str) -> AtStake:
 LIST_SHARED_DRIVES = Tool(
     name="list_shared_drives",
     title="List shared drives",
-    description="Find the team's network drives, with their ids and networks.",
+    description="Find the team's network drives, with their mount points.",
     kind="read",
     toolset="shared-drives",
     arguments=ListSharedDrives,
@@ -139,7 +149,7 @@ LIST_SHARED_DRIVES = Tool(
 CREATE_SHARED_DRIVE = Tool(
     name="create_shared_drive",
     title="Create shared drive",
-    description="Make a network drive of `size` GB on a private network. Costs money.",
+    description="Make a network drive on a private network. Costs money.",
     kind="write",
     toolset="shared-drives",
     arguments=CreateSharedDrive,
@@ -162,7 +172,7 @@ GET_SHARED_DRIVE = Tool(
 UPDATE_SHARED_DRIVE = Tool(
     name="update_shared_drive",
     title="Update shared drive",
-    description="Rename a drive or set its size in GB.",
+    description="Rename or resize a drive.",
     kind="write",
     toolset="shared-drives",
     arguments=UpdateSharedDrive,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from paperspace_storage_tools.arguments import (
     Arguments,
@@ -13,6 +14,7 @@ from paperspace_storage_tools.arguments import (
     Flag,
     Identifier,
     Name,
+    NameFilter,
     Note,
     Order,
     OrderBy,
@@ -20,11 +22,14 @@ from paperspace_storage_tools.arguments import (
     Seconds,
 )
 from paperspace_storage_tools.errors import Failure, OutcomeUnknown, SafetySnapshotKept, Unsupported
+from paperspace_storage_tools.globs import matcher
 from paperspace_storage_tools.machine_events import follow
-from paperspace_storage_tools.models import Deleted, Page, Restored, Snapshot
+from paperspace_storage_tools.models import Deleted, Page, Restored, Snapshot, SnapshotList
 from paperspace_storage_tools.ports import AtStake, Call, NewSnapshot, SnapshotChange, SnapshotQuery
+from paperspace_storage_tools.snapshot_summary import summarise
 from paperspace_storage_tools.text import in_quotes
 from paperspace_storage_tools.tool import Tool
+from paperspace_storage_tools.walk import Keep, page_of
 
 _MOST_PAGES = 10  # of later snapshots that a preview reads; beyond, it says "or more"
 _MOST_NAMED = 5
@@ -32,6 +37,9 @@ _MOST_NAMED = 5
 
 class ListSnapshots(Paging):
     machine_id: Identifier | None = None
+    name: NameFilter | None = None
+    automatic: Annotated[Flag, Field(description="only such, or only others")] | None = None
+    summary: Annotated[Flag, Field(description="count by machine")] | None = None
     order_by: OrderBy | None = None
     order: Order | None = None
 
@@ -39,13 +47,13 @@ class ListSnapshots(Paging):
 class CreateSnapshot(Arguments):
     machine_id: Identifier
     name: Name
-    note: Note | None = None
+    note: Annotated[Note, Field(description="not on production")] | None = None
     wait_seconds: Seconds | None = None
 
 
 class UpdateSnapshot(ById):
     name: Name | None = None
-    note: Note | None = None
+    note: Annotated[Note, Field(description="not on production")] | None = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> UpdateSnapshot:
@@ -60,21 +68,45 @@ class DeleteSnapshot(ById):
 
 
 class RestoreSnapshot(ById):
-    create_snapshot_before_restore: Flag = True
+    create_snapshot_before_restore: Annotated[Flag, Field(description="default true")] = True
     confirm: Confirm | None = None
     wait_seconds: Seconds | None = None
 
 
-async def list_snapshots(call: Call, arguments: ListSnapshots) -> Page[Snapshot]:
-    return await call.storage.snapshots.list(
-        SnapshotQuery(
-            machine_id=arguments.machine_id,
-            after=arguments.after,
-            limit=arguments.limit,
-            order_by=arguments.order_by,
-            order=arguments.order,
-        )
+async def list_snapshots(call: Call, arguments: ListSnapshots) -> SnapshotList:
+    """A page, or with `summary` the machines; a summary is of the list in its usual order, newest first."""
+    summary = bool(arguments.summary)
+    asked = SnapshotQuery(
+        machine_id=arguments.machine_id,
+        automatic=arguments.automatic,
+        order_by=None if summary else arguments.order_by,
+        order=None if summary else arguments.order,
     )
+
+    async def fetch(after: str | None, limit: int | None) -> Page[Snapshot]:
+        return await call.storage.snapshots.list(replace(asked, after=after, limit=limit))
+
+    keep = _filter(arguments)
+    if summary:
+        return await summarise(call, fetch, after=arguments.after, most=arguments.limit, keep=keep)
+    page = await page_of(call, fetch, after=arguments.after, limit=arguments.limit, keep=keep)
+    return SnapshotList.model_construct(
+        items=page.items, has_more=page.has_more, next_page=page.next_page, total=page.total
+    )
+
+
+def _filter(arguments: ListSnapshots) -> Keep[Snapshot] | None:
+    if arguments.name is None and arguments.automatic is None:
+        return None
+    named = matcher(arguments.name or "*")
+    automatic = arguments.automatic
+
+    def keep(snapshot: Snapshot) -> bool:
+        if automatic is not None and bool(snapshot.is_auto_snapshot) is not automatic:
+            return False
+        return arguments.name is None or named(snapshot.name)
+
+    return keep
 
 
 async def create_snapshot(call: Call, arguments: CreateSnapshot) -> Snapshot:
@@ -214,18 +246,18 @@ def _at_stake(snapshot: Snapshot) -> AtStake:
 LIST_SNAPSHOTS = Tool(
     name="list_snapshots",
     title="List snapshots",
-    description="Find snapshots and the machines they belong to.",
+    description="Find or count snapshots.",
     kind="read",
     toolset="snapshots",
     arguments=ListSnapshots,
-    result=Page[Snapshot],
+    result=SnapshotList,
     run=list_snapshots,
     repeatable=True,
 )
 CREATE_SNAPSHOT = Tool(
     name="create_snapshot",
     title="Create snapshot",
-    description="Save a machine's disk as it is now.",
+    description="Snapshot a machine's disk. No backup: it goes when its machine goes.",
     kind="write",
     toolset="snapshots",
     arguments=CreateSnapshot,
@@ -260,7 +292,7 @@ UPDATE_SNAPSHOT = Tool(
 DELETE_SNAPSHOT = Tool(
     name="delete_snapshot",
     title="Delete snapshot",
-    description="Destroy a snapshot for good; its machine stays as it is.",
+    description="Destroy a snapshot for good; its machine stays.",
     kind="destructive",
     toolset="snapshots",
     arguments=DeleteSnapshot,

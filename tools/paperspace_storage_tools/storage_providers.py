@@ -14,16 +14,20 @@ from paperspace_storage_tools.arguments import (
     Flag,
     Identifier,
     Name,
+    NameFilter,
     Order,
     Paging,
+    Profile,
     Secret,
     Word,
 )
 from paperspace_storage_tools.errors import Malformed
+from paperspace_storage_tools.globs import matcher
 from paperspace_storage_tools.models import Deleted, Page, ProviderType, StorageProvider
 from paperspace_storage_tools.ports import AtStake, Call, Credentials, Look, NewProvider, Query
 from paperspace_storage_tools.text import in_quotes
 from paperspace_storage_tools.tool import Tool
+from paperspace_storage_tools.walk import page_of
 
 _MOST_PAGES = 25  # that are read to find the team's default
 
@@ -39,6 +43,7 @@ ProviderId = Annotated[Identifier, AfterValidator(_check_provider_id)]
 
 
 class ListStorageProviders(Paging):
+    name: NameFilter | None = None
     order: Order | None = None
 
 
@@ -49,7 +54,7 @@ class CreateStorageProvider(Arguments):
     region: Word | None = None
     endpoint: Endpoint | None = None
     is_team_default: Flag | None = None
-    credential_profile: Word | None = None
+    credential_profile: Profile | None = None
     access_key: Secret | None = None
     secret_key: Secret | None = None
     confirm: Confirm | None = None
@@ -76,7 +81,14 @@ class DeleteStorageProvider(ProviderById):
 
 
 async def list_storage_providers(call: Call, arguments: ListStorageProviders) -> Page[StorageProvider]:
-    return await call.storage.providers.list(Query(after=arguments.after, limit=arguments.limit, order=arguments.order))
+    named = matcher(arguments.name) if arguments.name is not None else None
+    return await page_of(
+        call,
+        lambda after, limit: call.storage.providers.list(Query(after=after, limit=limit, order=arguments.order)),
+        after=arguments.after,
+        limit=arguments.limit,
+        keep=(lambda provider: named(provider.name)) if named is not None else None,
+    )
 
 
 async def create_storage_provider(call: Call, arguments: CreateStorageProvider) -> StorageProvider:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from paperspace_storage_tools.arguments import Arguments
+from paperspace_storage_tools.arguments import Arguments, is_absent
 from paperspace_storage_tools.errors import InvalidArguments
 from paperspace_storage_tools.text import clean
 from paperspace_storage_tools.tool import Tool
@@ -48,7 +48,8 @@ def validate(tool: Tool[ArgumentsT], given: Mapping[str, Any], *, denied: frozen
     Raises:
         InvalidArguments: with all problems at once.
     """
-    switched_off = [to_camel(name) for name in given if to_camel(name) in denied] if denied else []
+    refused = (to_camel(name) for name, value in given.items() if not is_absent(value)) if denied else ()
+    switched_off = [name for name in refused if name in denied]
     problems = [f"`{name}` is switched off on this server: give credentialProfile" for name in switched_off]
     try:
         arguments = tool.arguments.model_validate(given)

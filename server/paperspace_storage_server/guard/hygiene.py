@@ -8,12 +8,13 @@ from typing import cast
 from pydantic_core import to_json
 
 from paperspace_storage_server.guard.secrets import Vault, mask_userinfo
+from paperspace_storage_tools.cursors import LONGEST_CURSOR
 from paperspace_storage_tools.errors import CannotBeShown
 from paperspace_storage_tools.text import clean, has_forbidden
 
 Json = dict[str, object]
 
-LONGEST = {"note": 2000, "error": 600, "nextPage": 4000, "notice": 4000}  # characters, by field
+LONGEST = {"note": 2000, "error": 600, "nextPage": LONGEST_CURSOR, "notice": 4000}  # characters, by field
 LONGEST_FIELD = 256
 
 _REMOVED = "Hidden or control characters were removed from text."

@@ -370,9 +370,8 @@ def _gone(path: str, kind: Kind, id: str) -> Operation[None]:
 
 
 def _page(items: list[Decoded[ResultT]], has_more: bool, next_page: str | None) -> Decoded[Page[ResultT]]:
-    more = has_more and next_page is not None
     page = Page[ResultT].model_construct(
-        items=[item.value for item in items], has_more=more, next_page=next_page if more else None
+        items=[item.value for item in items], has_more=has_more, next_page=(next_page or None) if has_more else None
     )
     return Decoded(page, tuple(secret for item in items for secret in item.secrets))
 

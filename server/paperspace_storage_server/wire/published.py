@@ -109,6 +109,11 @@ class Published:
         The specification does not say what a cursor is: the last item's id is what it can be without an envelope.
         A full page may or may not be the last one, so it says that there may be more.
         """
+        if query.automatic is not None:
+            raise Unsupported(
+                "This API (the published dialect) does not say which snapshots are automatic: leave automatic out, or "
+                "filter by name."
+            )
         ordered = query.order_by is not None or query.order is not None
 
         def decode(answer: Answer) -> Decoded[Page[Snapshot]]:
