@@ -18,7 +18,7 @@ from paperspace_storage_server.calls.call import Process, Team
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.guard.allowance import Allowance
 from paperspace_storage_server.guard.audit import AuditFile
-from paperspace_storage_server.guard.confirm import QuestionsHere
+from paperspace_storage_server.guard.confirm import Questions, QuestionsHere
 from paperspace_storage_server.guard.hygiene import Hygiene
 from paperspace_storage_server.guard.profiles import Profiles
 from paperspace_storage_server.guard.protect import Protection
@@ -94,14 +94,19 @@ def make_service(
     open_upstream: Callable[[Settings], Upstream],
     *,
     clock: Clock = time.monotonic,
+    process: Process | None = None,
+    questions: Questions | None = None,
+    name: str | None = None,
 ) -> Service:
-    """A service whose vault knows the operator's secrets from the start. `clock` times its open questions."""
+    """A service whose vault knows the operator's secrets from the start. `clock` times its open questions.
+
+    Of several teams each has a `name`, the rest of the process in common, and questions of its own.
+    """
     vault = Vault()
     for secret in (settings.api_key, *profiles.secrets):
         if secret is not None:
             vault.keep(secret)
-    audit = standard_error() if settings.audit_file == "stderr" else settings.audit_file
-    process = Process(settings, AuditFile(audit) if audit else None)
+    process = process or Process(settings, audit_of(settings))
     upstream, limit = open_upstream(settings), settings.max_destructive
     team = Team(
         vault=vault,
@@ -109,10 +114,22 @@ def make_service(
         profiles=profiles,
         protection=Protection(settings.protect),
         upstream=upstream,
-        questions=QuestionsHere(clock),
-        allowance=Allowance(upstream.store, "this user", limit.count if limit else None, limit.seconds if limit else 0),
+        questions=questions or QuestionsHere(clock),
+        allowance=Allowance(
+            upstream.store,
+            "this user" if name is None else f"team {name}",
+            limit.count if limit else None,
+            limit.seconds if limit else 0,
+        ),
+        name=name,
     )
     return Service(process, team)
+
+
+def audit_of(settings: Settings) -> AuditFile | None:
+    """The audit file of these settings, if any."""
+    to = standard_error() if settings.audit_file == "stderr" else settings.audit_file
+    return AuditFile(to) if to else None
 
 
 def open_upstream(settings: Settings) -> Upstream:
@@ -138,8 +155,12 @@ def open_upstream(settings: Settings) -> Upstream:
 
     http = Http(settings.api_url, settings.api_key, open_api, policy=policy, user_agent=agent)
     store = LocalStore(home() / "mcp-state.sqlite", logger.warning)
-    team = hashlib.sha256(f"{settings.api_url}\n{_opened(settings.api_key)}".encode()).hexdigest()
-    return Upstream(http, settings.dialect, store=store, team=team)
+    return Upstream(http, settings.dialect, store=store, team=team_of(settings))
+
+
+def team_of(settings: Settings) -> str:
+    """What tells the key's team from all others in a store, for whoever does not know the key."""
+    return hashlib.sha256(f"{settings.api_url}\n{_opened(settings.api_key)}".encode()).hexdigest()
 
 
 def _opened(key: SecretStr | None) -> str:

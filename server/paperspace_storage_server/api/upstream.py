@@ -54,7 +54,8 @@ async def held(lock: asyncio.Lock, budget: Budget) -> AsyncGenerator[None]:
 class Upstream:
     """The team's API beyond one call: the way to it, the dialect once it is known, what its creations share.
 
-    `store` and `team` are what creations are counted in and under; `now` is the wall clock, in seconds.
+    `store` and `team` are what creations are counted in and under; `now` is the wall clock, in seconds. A store that
+    other teams use too is not closed here (`keeps_store`).
     """
 
     http: Http
@@ -64,10 +65,12 @@ class Upstream:
     team: str = ""
     now: Callable[[], float] = time.time
     probing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    keeps_store: bool = False
 
     async def aclose(self) -> None:
         await self.http.aclose()
-        await self.store.aclose()
+        if not self.keeps_store:
+            await self.store.aclose()
 
     @property
     def codec(self) -> Codec | None:

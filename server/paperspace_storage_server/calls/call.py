@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -77,11 +77,28 @@ class AskedLater(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """One call of a tool that has ended, without its arguments: for logs and metrics.
+
+    `error` is the class of its failure; None where there was none.
+    """
+
+    tool: str
+    team: str | None
+    principal: str | None
+    request_id: str | int | None
+    seconds: float
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
     """What belongs to the process, whoever is calling: the operator's settings, the audit file."""
 
     settings: Settings
     audit: AuditFile | None
+    seen: Callable[[Called], None] = lambda called: None
+    """Is told of each call that has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +112,8 @@ class Team:
     upstream: Upstream
     questions: Questions
     allowance: Allowance
+    name: str | None = None
+    """As the operator calls it, where there are several; it stands before every question to a person."""
 
 
 @dataclass(slots=True)
@@ -164,7 +183,7 @@ class GuardedCall:
     async def _asked(self, act: Act, at_stake: AtStake, look: Look) -> bool:
         """Whether a person was asked, and said yes to exactly what is there; False where nobody could be asked."""
         question = Question(
-            text=confirmation.question(act, at_stake, self.team.hygiene),
+            text=confirmation.question(act, at_stake, self.team.hygiene, self.team.name),
             at_stake=at_stake,
             call=self._identity(),
             seconds=self.budget.left() - self.budget.seconds * _RESERVE,

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import SecretStr
 
-from paperspace_storage_server.calls.call import AskedLater, Caller, GuardedCall, Process, Team
+from paperspace_storage_server.calls.call import AskedLater, Called, Caller, GuardedCall, Process, Team
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.principal import Principal
 from paperspace_storage_server.calls.validate import DENIED, validate
@@ -79,15 +79,29 @@ class Service:
             AskedLater: the caller's own, where a person has to be asked first.
         """
         call = GuardedCall(self.process, self.team, Budget.of(self.process.settings.call_timeout), caller, tool, given)
+        error: str | None = "Interrupted"
+        try:
+            outcome = await self._outcome(call)
+            error = type(outcome.failure).__name__ if outcome.failure else None
+        except AskedLater:
+            error = "AskedLater"
+            raise
+        finally:
+            spent = call.budget.spent()
+            called = Called(tool.name, self.team.name, caller.principal, caller.request_id, spent, error)
+            self.process.seen(called)
+        return outcome
+
+    async def _outcome(self, call: GuardedCall) -> Outcome:
         try:
             return self._succeeded(await self._run(call), call)
         except AskedLater:
             raise
         except Failure as failure:
-            return self._failed(failure, tool)
+            return self._failed(failure, call.tool)
         except Exception as error:  # the model is told, the log has the rest, and the server lives on
-            logger.exception("%s failed inside this server", tool.name)
-            return self._failed(FailedInside(type(error).__name__, tool.writes), tool)
+            logger.exception("%s failed inside this server", call.tool.name)
+            return self._failed(FailedInside(type(error).__name__, call.tool.writes), call.tool)
 
     async def _run(self, call: GuardedCall) -> Model:
         arguments: Arguments = validate(call.tool, call.given, denied=self._denied)
@@ -97,7 +111,9 @@ class Service:
         if self.process.audit is None or not call.tool.writes:
             return await call.tool.run(call, arguments)
         cleaned, _ = self.team.hygiene.result(arguments.model_dump(mode="json", by_alias=True, exclude_none=True))
-        call.attempt = attempt = self.process.audit.begin(call.tool.name, cleaned, call.caller.request_id)
+        call.attempt = attempt = self.process.audit.begin(
+            call.tool.name, cleaned, call.caller.request_id, principal=call.caller.principal, team=self.team.name
+        )
         try:
             result = await call.tool.run(call, arguments)
             attempt.outcome = "done"

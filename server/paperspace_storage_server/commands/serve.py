@@ -12,6 +12,7 @@ from paperspace_storage_server.settings import Settings, SettingsError, describe
 
 if TYPE_CHECKING:
     from paperspace_storage_server.calls.service import Service
+    from paperspace_storage_server.process.listen import Tls
 
 
 def add(parser: ArgumentParser) -> None:
@@ -20,7 +21,9 @@ def add(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     settings = settings_of(options)
-    _refuse_what_is_not_served_yet(settings)
+    if settings.authenticates and settings.transport == "streamable-http":
+        return _serve_hosted(settings)
+    _refuse_what_needs_authentication(settings)
     if settings.transport == "stdio":
         from paperspace_storage_server.process.life import die_by_signal, die_with_host
 
@@ -44,16 +47,19 @@ def run(options: Namespace) -> int:
 
     http = settings.transport == "streamable-http"
     app = surfaces(settings, service, (web.streamable_http_app if http else web.sse_app)(server, settings.host))
-    served = [f"MCP ({settings.transport}, {'/mcp' if http else '/sse'})"] if "mcp" in settings.surfaces else []
-    served += ["REST (/v1)"] if "rest" in settings.surfaces else []
+    what = _served(settings, "/mcp" if http else "/sse")
     try:
-        what = " and ".join(served)
         run_on_loop(_closing(serve_app(app, settings.host, settings.port, what=what), service))
     except OSError as error:
         raise SettingsError(
             f"PAPERSPACE_MCP_PORT (--port): cannot listen there ({error.strerror}); choose another"
         ) from None
     return 0
+
+
+def _served(settings: Settings, path: str) -> str:
+    served = [f"MCP ({settings.transport}, {path})"] if "mcp" in settings.surfaces else []
+    return " and ".join([*served, *(["REST (/v1)"] if "rest" in settings.surfaces else [])])
 
 
 async def _closing(work: Coroutine[Any, Any, None], service: Service) -> None:
@@ -63,10 +69,74 @@ async def _closing(work: Coroutine[Any, Any, None], service: Service) -> None:
         await service.aclose()
 
 
-def _refuse_what_is_not_served_yet(settings: Settings) -> None:
-    """A setting that nothing obeys must not look as if it did: above all no authentication."""
+def _serve_hosted(settings: Settings) -> int:
+    from paperspace_storage_server import hosting
+    from paperspace_storage_server.mcp.web import path_of
+    from paperspace_storage_server.process.listen import serve_app
+    from paperspace_storage_server.process.loop import run_on_loop
+
+    _refuse_what_is_not_served_yet(settings)
+    hosted = hosting.host(settings)
+    tls = _tls(settings)
+    if hosted.metrics is not None and settings.metrics_port is not None:
+        try:
+            port = hosted.metrics.serve(settings.metrics_host, settings.metrics_port)
+        except OSError as error:
+            raise SettingsError(
+                f"{described()['metrics_port'].name}: cannot listen there ({error.strerror}); choose another"
+            ) from None
+        print(f"Metrics on http://{settings.metrics_host}:{port}/metrics", file=sys.stderr, flush=True)
+    try:
+        run_on_loop(
+            hosting.serve(
+                hosted,
+                lambda: serve_app(
+                    hosted.app,
+                    settings.host,
+                    settings.port,
+                    what=_served(settings, path_of(settings.public_url)),
+                    ending=hosted.ending,
+                    tls=tls,
+                    proxies=settings.trusted_proxies,
+                ),
+            )
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"PAPERSPACE_MCP_PORT (--port): cannot listen there ({error.strerror}); choose another"
+        ) from None
+    return 0
+
+
+def _tls(settings: Settings) -> Tls | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    import ssl
+
+    from paperspace_storage_server.process.listen import Tls
+
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_cert, settings.tls_key)
+    except OSError as error:  # of the files, or of what is in them
+        why = error.strerror or error.args[0]
+        raise SettingsError(
+            f"{described()['tls_cert'].name}: no certificate with its key can be read from the two files ({why})"
+        ) from None
+    return Tls(settings.tls_cert, settings.tls_key)
+
+
+def _refuse_what_needs_authentication(settings: Settings) -> None:
+    """A setting that nothing obeys must not look as if it did."""
     given = [one for one in described().values() if one.group == "hosting" and settings.origin(one.field)]
     if "rest" in settings.surfaces:
         given = [one for one in given if one.field != "cors_origins"]
     if given:
-        raise SettingsError(f"{given[0].name}: this version does not serve it yet; leave it out")
+        raise SettingsError(
+            f"{given[0].name}: counts only where people show a token, with --transport streamable-http and "
+            "PAPERSPACE_MCP_AUTH_ISSUER or PAPERSPACE_MCP_TOKENS_FILE; leave it out"
+        )
+
+
+def _refuse_what_is_not_served_yet(settings: Settings) -> None:
+    if settings.connect:
+        raise SettingsError(f"{described()['connect'].name}: this version does not serve it yet; leave it out")

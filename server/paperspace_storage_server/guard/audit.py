@@ -63,10 +63,20 @@ class AuditFile:
         self._path = to if isinstance(to, Path) else None
         self._pipe = _Pipe(to)
 
-    def begin(self, tool: str, arguments: Json, request_id: str | int | None) -> Attempt:
+    def begin(
+        self,
+        tool: str,
+        arguments: Json,
+        request_id: str | int | None,
+        *,
+        principal: str | None = None,
+        team: str | None = None,
+    ) -> Attempt:
         """Write the attempt's line. Raises `AuditUnwritable`: then the write must not be made."""
+        who: Json = {name: one for name, one in (("principal", principal), ("team", team)) if one is not None}
         line: Json = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            **who,
             "tool": tool,
             "arguments": arguments,
             "requestId": request_id,

@@ -28,7 +28,7 @@ class Health:
     ping: Callable[[], Awaitable[None]]
     clock: Callable[[], float] = time.monotonic
     draining: bool = False
-    _degraded: bool = False
+    found_degraded: bool = False
     _asked: float = -ASKED_EVERY
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -38,11 +38,11 @@ class Health:
             if self.clock() - self._asked >= ASKED_EVERY:
                 try:
                     await self.ping()
-                    self._degraded = False
+                    self.found_degraded = False
                 except StoreUnavailable:
-                    self._degraded = True
+                    self.found_degraded = True
                 self._asked = self.clock()
-        return self._degraded
+        return self.found_degraded
 
     async def ready(self) -> tuple[int, dict[str, str]]:
         """The status and the words of `/readyz`."""

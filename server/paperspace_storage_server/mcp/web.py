@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,11 +12,12 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.sse import SseServerTransport
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp.shared.inbound import MCP_METHOD_HEADER
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paperspace_storage_server.calls.principal import principal_in
 from paperspace_storage_server.mcp.step_up import Refuse, StepUp
@@ -49,20 +51,25 @@ def hosted_app(
     origins: Sequence[str],
     stateless: bool,
     refuse: Refuse,
-) -> tuple[ASGIApp, str]:
-    """The endpoint of a hosted server, behind a gate that leaves a `Principal`, and its path.
+    ended: asyncio.Event,
+) -> ASGIApp:
+    """The endpoint of a hosted server, behind a gate that leaves a `Principal`.
 
     `url` is what clients call it, None where that is loopback. `stateless`: a session of the older era would live at
-    one replica only, so there is none.
+    one replica only, so there is none. Listening streams are closed when the server has `ended`.
     """
-    path = urlsplit(url).path or "/" if url else "/mcp"
     app = server.streamable_http_app(
-        streamable_http_path=path,
+        streamable_http_path=path_of(url),
         transport_security=_security_of(url, origins) if url else security(bound),
         max_request_body_size=LARGEST_BODY,
         stateless_http=stateless,
     )
-    return StepUp(_Session(app), refuse), path
+    return StepUp(_Session(app, ended), refuse)
+
+
+def path_of(url: str | None) -> str:
+    """Where the endpoint is served: at the path that clients call."""
+    return urlsplit(url).path or "/" if url else "/mcp"
 
 
 def _security_of(url: str, origins: Sequence[str]) -> TransportSecuritySettings:
@@ -82,14 +89,46 @@ class _Session:
     """ASGI: tells the SDK who calls, so that a session belongs to who began it, and closes listening streams when the
     server is about to end."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, ended: asyncio.Event) -> None:
         self._app = app
+        self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (principal := principal_in(scope)) is not None:
             token = AccessToken(token="", client_id=principal.key, scopes=list(principal.scopes))
             scope["user"] = AuthenticatedUser(token)
-        await self._app(scope, receive, send)
+        if scope["type"] == "http" and _listens(scope):
+            await self._until_the_end(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _until_the_end(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = whole = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun, whole
+            begun = True
+            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        async def until() -> Message:
+            coming = asyncio.ensure_future(receive())
+            over = asyncio.ensure_future(self._ended.wait())
+            try:
+                await asyncio.wait([coming, over], return_when=asyncio.FIRST_COMPLETED)
+                return coming.result() if coming.done() else {"type": "http.disconnect"}
+            finally:
+                coming.cancel()
+                over.cancel()
+
+        await self._app(scope, until, noted)
+        if begun and not whole:
+            await send({"type": "http.response.body", "body": b""})  # ended by us, so that it is an end
+
+
+def _listens(scope: Scope) -> bool:
+    """Whether a request only waits for what the server may have to say: it would outlast every call."""
+    return scope["method"] == "GET" or (MCP_METHOD_HEADER.encode(), b"subscriptions/listen") in scope["headers"]
 
 
 def sse_app(server: Server[Any], bound: str = "127.0.0.1") -> Starlette:

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -55,7 +55,7 @@ class _Server(uvicorn.Server):
             self.should_exit = True
             self.force_exit = self.force_exit or sig == signal.SIGINT
             return
-        self._ending.told()
+        self._loop.call_soon_threadsafe(self._ending.told)
         end_within(self._ending.turning_away + self._ending.grace + LAST_RESORT)
         if self._ending.turning_away:
             self._loop.call_soon_threadsafe(self._loop.call_later, self._ending.turning_away, self._stop_listening)
@@ -67,9 +67,18 @@ class _Server(uvicorn.Server):
 
 
 async def serve_app(
-    app: ASGIApp, host: str, port: int, *, what: str, ending: Ending | None = None, tls: Tls | None = None
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    what: str,
+    ending: Ending | None = None,
+    tls: Tls | None = None,
+    proxies: Sequence[str] = (),
 ) -> None:
     """Serve on uvicorn until SIGTERM or SIGINT; says the address on stderr, so that port 0 is of use.
+
+    What `proxies` (addresses and networks) say of a client in `X-Forwarded-*` is believed.
 
     Raises:
         OSError: nothing can listen there, or the certificate cannot be read.
@@ -83,7 +92,8 @@ async def serve_app(
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
         ssl_certfile=tls.cert if tls else None,
         ssl_keyfile=tls.key if tls else None,
         timeout_graceful_shutdown=math.ceil(ending.grace),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
+from datetime import UTC, datetime
+from typing import Literal
 
 from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_tools.text import clean
@@ -25,10 +28,32 @@ class MaskingFormatter(logging.Formatter):
         return self._vault.mask_parts("\n".join(clean(line) for line in text.split("\n")))
 
 
-def log_to_stderr(level: str, vault: Vault) -> None:
+class JsonFormatter(MaskingFormatter):
+    """One JSON object a line: what a message is about (`extra={"fields": ...}`) as members of their own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        line.update(getattr(record, "fields", {}))
+        return json.dumps({name: self._masked(one) for name, one in line.items() if one is not None})
+
+    def _masked(self, value: object) -> object:
+        """Before it is encoded: a mask inside an escape would leave no JSON."""
+        if not isinstance(value, str):
+            return value
+        return self._vault.mask_parts(_INPUT.sub("input_value=[hidden]", value))
+
+
+def log_to_stderr(level: str, vault: Vault, form: Literal["text", "json"] = "text") -> None:
     """One handler for this process. Libraries that log what they send or receive stay at warning, whatever `level`."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(MaskingFormatter(vault))
+    handler.setFormatter(JsonFormatter(vault) if form == "json" else MaskingFormatter(vault))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

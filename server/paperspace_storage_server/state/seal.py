@@ -18,6 +18,8 @@ from typing import TypeAlias, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | dict[str, JsonValue] | None"
 
@@ -107,6 +109,11 @@ def _bound(purpose: str, owner: tuple[str, ...]) -> bytes:
 def keys_of(texts: Sequence[str]) -> list[bytes]:
     """The keys of a setting, each 64 hex digits. Raises `ValueError`."""
     return [bytes.fromhex(text) for text in texts]
+
+
+def derived_key(secret: str) -> bytes:
+    """A key made of another secret that the replicas have anyway, where the operator has set none."""
+    return HKDF(SHA256(), _KEY, salt=None, info=_FORM).derive(secret.encode("utf-8", "surrogatepass"))
 
 
 def local_keys(file: Path, say: Callable[[str], None]) -> list[bytes]:
