@@ -22,7 +22,7 @@ def add(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     settings = settings_of(options)
     if settings.authenticates and settings.transport == "streamable-http":
-        return _serve_hosted(settings)
+        return serve_hosted(settings)
     _refuse_what_needs_authentication(settings)
     if settings.transport == "stdio":
         from paperspace_storage_server.process.life import die_by_signal, die_with_host
@@ -69,7 +69,8 @@ async def _closing(work: Coroutine[Any, Any, None], service: Service) -> None:
         await service.aclose()
 
 
-def _serve_hosted(settings: Settings) -> int:
+def serve_hosted(settings: Settings) -> int:
+    """Serve people who show a token. Raises `SettingsError`."""
     from paperspace_storage_server import hosting
     from paperspace_storage_server.mcp.web import path_of
     from paperspace_storage_server.process.listen import serve_app
