@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic.alias_generators import to_camel
 
 from paperspace_storage_server.commands.doctor.points import Point
 from paperspace_storage_server.commands.flags import add_settings, settings_of
 from paperspace_storage_server.settings import Settings, SettingsError
+from paperspace_storage_tools.text import clean
+
+if TYPE_CHECKING:
+    from paperspace_storage_server.commands.hosts import Configured, Unreadable
 
 
 def add(parser: ArgumentParser) -> None:
@@ -26,18 +35,21 @@ def add(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
+    from paperspace_storage_server.commands.hosts import configured_hosts
     from paperspace_storage_server.process.loop import run_on_loop
 
     try:
         settings = settings_of(options)
     except SettingsError as error:
-        _print([Point("settings", False, str(error), "Correct it, then run this again.")], as_json=options.json)
+        points = [Point("settings", False, str(error), "Correct it, then run this again.")]
+        _print(points, [], as_json=options.json)
         return 2
     if options.api and settings.sandbox:
         raise SettingsError("--api: the embedded sandbox stands in this process; leave out one of both")
     points = run_on_loop(_points(settings, api=options.api))
-    _print(points, as_json=options.json)
-    return 0 if all(point.ok for point in points) else 1
+    hosts = configured_hosts(Path.cwd())
+    _print(points, hosts, as_json=options.json)
+    return 0 if _works(points, hosts) else 1
 
 
 async def _points(settings: Settings, *, api: bool) -> list[Point]:
@@ -47,14 +59,34 @@ async def _points(settings: Settings, *, api: bool) -> list[Point]:
     return [*points, *await description(settings)] if api else points
 
 
-def _print(points: list[Point], *, as_json: bool) -> None:
-    ok = all(point.ok for point in points)
+def _works(points: Sequence[Point], hosts: Sequence[Configured | Unreadable]) -> bool:
+    """An entry that starts this installation must answer; of another, and of a file that nobody can read, nothing is
+    known."""
+    return all(point.ok for point in points) and not any(getattr(host, "answers", None) is False for host in hosts)
+
+
+def _print(points: Sequence[Point], hosts: Sequence[Configured | Unreadable], *, as_json: bool) -> None:
+    ok = _works(points, hosts)
     if as_json:
-        print(json.dumps({"ok": ok, "points": [asdict(point) for point in points], "hosts": []}, ensure_ascii=False))
+        listed = [{to_camel(name): value for name, value in asdict(host).items()} for host in hosts]
+        print(json.dumps({"ok": ok, "points": [asdict(point) for point in points], "hosts": listed}))
         return
-    width = max(len(point.point) for point in points)
+    width = max(len(name) for name in (*(point.point for point in points), *(host.host for host in hosts)))
     for point in points:
-        print(f"{'ok  ' if point.ok else 'FAIL'}  {point.point:<{width}}  {point.found}")
+        _line("ok" if point.ok else "FAIL", f"{point.point:<{width}}  {point.found}")
         if point.mend is not None:
-            print(f"      {'':<{width}}  -> {point.mend}")
+            _line("", f"{'':<{width}}  -> {point.mend}")
+    for host in hosts:
+        answers = getattr(host, "answers", None)
+        entry = f"{getattr(host, 'entry', 'its entries')} in {host.file}"
+        state = "--" if answers is None else "ok" if answers else "FAIL"
+        _line(state, f"{host.host:<{width}}  {entry}: {host.trouble or 'it answers'}")
+        if answers is False:
+            _line("", f"{'':<{width}}  -> Mend that in the entry, or write it anew with `install {host.host}`.")
+    if not hosts:
+        _line("--", f"{'hosts':<{width}}  none has an entry; `install HOST` writes one")
     print("It would work." if ok else "It would not work yet.")
+
+
+def _line(state: str, text: str) -> None:
+    print(f"{state:<4}  {clean(text)}")
