@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain, repeat
@@ -77,7 +77,7 @@ class Heard:
 
 
 _AT_ONCE = 65536  # bytes
-Answering: TypeAlias = Callable[[Heard], Says]
+Answering: TypeAlias = Callable[[Heard], Says | Awaitable[Says]]
 
 
 @dataclass(slots=True)
@@ -108,7 +108,8 @@ class Hostile:
         method, target, _ = line.split(" ")
         heard = Heard(method, target, headers, body)
         self.heard.append(heard)
-        says = self.answering(heard)
+        answer = self.answering(heard)
+        says = answer if isinstance(answer, Says) else await answer
         if says.delay:
             await asyncio.sleep(says.delay)
         for part in says.written():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Generator
@@ -32,6 +33,12 @@ def steps_of_this_loop() -> Generator[Steps]:
         run(handle)
         steps.longest = max(steps.longest, time.thread_time() - began)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asyncio.Handle, "_run", timed)
-        yield steps
+    collects = gc.isenabled()
+    gc.disable()  # what the tests of this process keep alive is no server's
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(asyncio.Handle, "_run", timed)
+            yield steps
+    finally:
+        if collects:
+            gc.enable()
