@@ -168,14 +168,15 @@ def test_a_large_team_is_the_same_every_time_and_fits_together(clock: Clock) -> 
     assert {path: len(rows) for path, rows in lists.items()} == {
         "/shared-drives": 150,
         "/snapshots": 2000,
-        "/machines": 40,
+        "/machines": 11,
         "/storage-providers": 8,
     }
     for path, rows in lists.items():
         assert len({row["id"] for row in rows}) == len(rows)
         assert _all(again, path) == rows
     assert len({(row["name"], row["region"]) for row in lists["/shared-drives"]}) == 150
-    assert {row["machineId"] for row in lists["/snapshots"]} == {row["id"] for row in lists["/machines"]}
+    with_snapshots = {row["id"] for row in lists["/machines"] if row["name"] != "fjord-notebook"}
+    assert {row["machineId"] for row in lists["/snapshots"]} == with_snapshots
     for machine in lists["/machines"]:
         mine = [row for row in lists["/snapshots"] if row["machineId"] == machine["id"]]
         assert sum(row["isAutoSnapshot"] for row in mine) == (machine["autoSnapshotSaveCount"] or 0)

@@ -96,6 +96,31 @@ async def test_a_filter_finds_every_item_once_in_order_and_says_how_many(
     assert set(totals[1:]) <= {None}
 
 
+async def test_a_short_page_of_a_list_that_nobody_filters_says_how_many_there_are() -> None:
+    async with large_team() as client:
+        drives = answer_of(await client.call_tool("list_shared_drives", {"region": "ams1", "limit": 1}))
+        assert (len(drives["items"]), drives["hasMore"], drives["total"]) == (1, True, 38)
+        machines = answer_of(await client.call_tool("list_machines", {"limit": 2}))
+        assert (len(machines["items"]), machines["total"]) == (2, 11)
+        snapshots = answer_of(await client.call_tool("list_snapshots", {"limit": 2}))
+        assert "total" not in snapshots  # the summary counts those
+        rest = answer_of(await client.call_tool("list_machines", {"limit": 2, "after": machines["nextPage"]}))
+        assert "total" not in rest
+
+
+async def test_what_cannot_be_counted_now_is_not_spoken_of() -> None:
+    api = RecordedApi(
+        [
+            Exchange("GET", "/machines?limit=1", body=_page(0, 1, "c1")),
+            Exchange("GET", "/machines?after=c1&limit=120", status=503, body={"code": "X", "message": "later"}),
+        ]
+    )
+    async with connected(api, "live") as client:
+        page = answer_of(await client.call_tool("list_machines", {"limit": 1}))
+    api.assert_kept_to_script()
+    assert page == {"items": [{"id": "ss0", "name": "n0"}], "hasMore": True, "nextPage": "c1"}
+
+
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     limit=st.integers(1, 9),
@@ -109,7 +134,7 @@ def test_a_page_goes_on_without_a_gap_while_what_was_seen_is_deleted(
     async def check() -> None:
         app = create_app("live", clock=lambda: NOW, event_seconds=0, large=True)
         async with connected(app, "live", confirm="never") as client:
-            (machine, *_) = answer_of(await client.call_tool("list_machines", {}))["items"]
+            (machine,) = answer_of(await client.call_tool("list_machines", {"name": "ember-serve"}))["items"]
             asked = {"machineId": machine["id"], "name": "*e*", "order": order, "limit": limit}
             wanted = [one["id"] for one in (await _walked(client, "list_snapshots", **{**asked, "limit": 120}))[0]]
             seen: list[str] = []

@@ -37,7 +37,12 @@ async def _look_up(
         return await pages(PlaceQuery(name=name, region=region, after=after, limit=limit))
 
     return await page_of(
-        call, fetch, after=arguments.after, limit=arguments.limit, keep=in_place(arguments.name, arguments.region)
+        call,
+        fetch,
+        after=arguments.after,
+        limit=arguments.limit,
+        keep=in_place(arguments.name, arguments.region),
+        count=True,
     )
 
 

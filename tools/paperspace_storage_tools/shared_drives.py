@@ -71,6 +71,7 @@ async def list_shared_drives(call: Call, arguments: ListSharedDrives) -> Page[Sh
         after=arguments.after,
         limit=arguments.limit,
         keep=in_place(arguments.name, arguments.region),
+        count=True,
     )
 
 

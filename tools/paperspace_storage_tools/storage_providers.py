@@ -88,6 +88,7 @@ async def list_storage_providers(call: Call, arguments: ListStorageProviders) ->
         after=arguments.after,
         limit=arguments.limit,
         keep=(lambda provider: named(provider.name)) if named is not None else None,
+        count=True,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 from paperspace_storage_tools import cursors
 from paperspace_storage_tools.arguments import LARGEST_PAGE
 from paperspace_storage_tools.cursors import Place
-from paperspace_storage_tools.errors import Malformed, RateLimited, ServerTrouble, TimedOut, Unreachable
+from paperspace_storage_tools.errors import Failure, Malformed, RateLimited, ServerTrouble, TimedOut, Unreachable
 from paperspace_storage_tools.globs import is_glob, matcher
 from paperspace_storage_tools.models import Page
 from paperspace_storage_tools.ports import Call
@@ -39,7 +39,9 @@ Keep = Callable[[ItemT], bool]
 class Walk(Generic[ItemT]):
     """A list read from `place` on, page by page. After it ended, `rest` is where it stopped before the list's end."""
 
-    def __init__(self, call: Call, fetch: Fetch[ItemT], place: Place) -> None:
+    def __init__(self, call: Call, fetch: Fetch[ItemT], place: Place, *, quiet: bool = False) -> None:
+        """`quiet`: why it stopped early is nobody's concern."""
+        self._quiet = quiet
         self._call = call
         self._fetch = fetch
         self._place = place
@@ -98,7 +100,8 @@ class Walk(Generic[ItemT]):
 
     def _stop(self, cursor: str | None, why: str) -> None:
         self.rest = Place(cursor)
-        self._call.notice(why)
+        if not self._quiet:
+            self._call.notice(why)
 
 
 class _InPlace(_Item, Protocol):
@@ -117,11 +120,18 @@ def in_place(name: str | None, region: str | None) -> Keep[_InPlace] | None:
 
 
 async def page_of(
-    call: Call, fetch: Fetch[ItemT], *, after: str | None, limit: int | None, keep: Keep[ItemT] | None = None
+    call: Call,
+    fetch: Fetch[ItemT],
+    *,
+    after: str | None,
+    limit: int | None,
+    keep: Keep[ItemT] | None = None,
+    count: bool = False,
 ) -> Page[ItemT]:
     """One page of the items that `keep` keeps; `total` where this call has seen the whole list.
 
-    Without a filter it is one request. With one, a list from its beginning is read to its end, to say how many fit.
+    Without a filter it is one request; with `count`, the rest of a list from its beginning is read too, to say how
+    many there are. With a filter that is always so.
 
     Raises:
         Failure: of the first request.
@@ -129,18 +139,23 @@ async def page_of(
     place = cursors.read(after) if after is not None else Place()
     if keep is None and place.last is None:
         page = await fetch(place.cursor, limit)
-        whole = after is None and not page.has_more
         rest = Place(page.next_page) if page.next_page is not None else None
-        return _page(page.items, page.has_more, rest, len(page.items) if whole else None)
+        total = None
+        if after is None and not page.has_more:
+            total = len(page.items)
+        elif after is None and count and rest is not None:
+            others = await _count(call, fetch, rest)
+            total = len(page.items) + others if others is not None else None
+        return _page(page.items, page.has_more, rest, total)
     walk = Walk(call, fetch, place)
-    most, kept, count = limit or USUAL, list[ItemT](), 0
+    most, kept, fitting = limit or USUAL, list[ItemT](), 0
     following: Place | None = None
     items = walk.items()
     async for item in items:
         if keep is not None and not keep(item):
             continue
-        count += 1
-        if count <= most:
+        fitting += 1
+        if fitting <= most:
             kept.append(item)
         elif following is None:
             following = walk.here
@@ -149,7 +164,19 @@ async def page_of(
     await items.aclose()
     whole = after is None and walk.rest is None
     rest = following or walk.rest
-    return _page(kept, rest is not None, rest, count if whole else None)
+    return _page(kept, rest is not None, rest, fitting if whole else None)
+
+
+async def _count(call: Call, fetch: Fetch[ItemT], rest: Place) -> int | None:
+    """How many items follow; None where that cannot be known now: nobody asked, so nothing is said of it."""
+    walk = Walk(call, fetch, rest, quiet=True)
+    number = 0
+    try:
+        async for _ in walk.items():
+            number += 1
+    except Failure:
+        return None
+    return number if walk.rest is None else None
 
 
 def _page(items: list[ItemT], has_more: bool, rest: Place | None, total: int | None) -> Page[ItemT]:

@@ -27,9 +27,10 @@ _REASONS = (
 
 
 class _Role(NamedTuple):
-    """A machine of each project: what it is, and how many snapshots of it there are."""
+    """A machine of some projects: what it is, and how many snapshots of it there are."""
 
     name: str
+    projects: tuple[str, ...]
     type: str
     size: int
     manual: int
@@ -38,17 +39,15 @@ class _Role(NamedTuple):
 
 
 _ROLES = (
-    _Role("train-01", "A100-80G", 1000 * GB, 50, 30, "daily"),
-    _Role("train-02", "A100-80G", 1000 * GB, 50, 30, "daily"),
-    _Role("serve", "A4000", 250 * GB, 26, 14, "daily"),
-    _Role("notebook", "RTX5000", 100 * GB, 22, 8, "weekly"),
-    _Role("render", "RTX4000", 500 * GB, 20, 0, None),
+    _Role("notebook", _PROJECTS[5:6], "RTX5000", 100 * GB, 0, 0, None),
+    _Role("serve", _PROJECTS[:5], "A4000", 250 * GB, 142, 8, "weekly"),
+    _Role("train", _PROJECTS[:5], "A100-80G", 1000 * GB, 220, 30, "daily"),
 )
 _OLDEST = 400  # days
 
 
 def seed_large(store: Store, key_hash: str, now: int) -> Team:
-    """Adds the large team of a key: eight projects with five machines and 18 drives each, and six drives for all.
+    """Adds the large team of a key: eight projects with 18 drives each, six drives for all, and eleven machines.
 
     Ids, sizes and secrets follow from the key's hash, dates from `now`.
     """
@@ -77,11 +76,12 @@ def seed_large(store: Store, key_hash: str, now: int) -> Team:
     for drive in sorted(_drives(team, made, now), key=lambda row: row.created):
         store.add(drive)
     snapshots: list[Snapshot] = []
-    for (number, project), role in product(enumerate(_PROJECTS), _ROLES):
-        region = _REGIONS[number % len(_REGIONS)]
-        machine = _machine(team, made, project, role, region, now)
-        store.add(machine)
-        snapshots += _snapshots(made, machine, role, now)
+    for role in _ROLES:
+        for project in role.projects:
+            region = _REGIONS[_PROJECTS.index(project) % len(_REGIONS)]
+            machine = _machine(team, made, project, role, region, now)
+            store.add(machine)
+            snapshots += _snapshots(made, machine, role, now)
     add_snapshots(store, made, snapshots)
     for number, project in enumerate(_PROJECTS):
         store.add(_provider(team, made, project, now, is_team_default=number == 0))
