@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CODE := server tools tests bench packages deploy
 
-.PHONY: demo test check platforms setup format bench lock clean manifests version dist image audit lowest newest
+.PHONY: demo test check platforms setup format bench hosts lock clean manifests version dist image audit lowest newest
 
 demo: $(VENV)/.run
 	@$(BIN)/paperspace-storage-mcp demo
@@ -86,6 +86,13 @@ lowest newest: $(VENV)/.release
 	$(BIN)/uv pip compile --quiet --no-header --python-version 3.11 --resolution $(if $(filter lowest,$@),lowest-direct,highest) --extra hosted pyproject.toml -o $(VENV)-$@/versions.txt
 	$(BIN)/uv pip install --quiet --python $(VENV)-$@/bin/python --constraint $(VENV)-$@/versions.txt --group dev --requirement $(VENV)-$@/versions.txt
 	$(VENV)-$@/bin/python -m pytest -m "not slow" $(PYTEST)
+
+# Six hosts from npm, 2 GB, driven with a stand-in for their model: docs/clients.md. HOSTS="codex qwen" for some.
+hosts: $(VENV)/.dev
+	@mkdir -p $(VENV)-hosts && cp tests/hosts/package.json $(VENV)-hosts/
+	@cd $(VENV)-hosts && npm install --silent --ignore-scripts --no-audit --no-fund --no-package-lock
+	@cd $(VENV)-hosts && npm rebuild --silent @anthropic-ai/claude-code opencode-ai
+	@HOSTS_BIN=$(VENV)-hosts/node_modules/.bin PYTHONPATH=tests $(BIN)/python -m hosts.drive $(HOSTS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/compare.py $(BENCH)

@@ -299,7 +299,11 @@ def test_the_key_is_written_only_when_asked_for_and_stays(
     assert (done.code, done.err) == (0, "")
     assert KEY not in done.out
     assert f'"PAPERSPACE_API_KEY": "{KEY}"' in cursor.read_text()
-    assert run("install", "cursor").code == 0
+    monkeypatch.delenv("PAPERSPACE_API_KEY")
+    assert run("install", "cursor", "--name", "paperspace-storage").err == ""
+    cursor.write_text(cursor.read_text().replace('"serve"', '"--sandbox"'))
+    done = run("install", "cursor")
+    assert (done.code, done.err) == (0, "")
     assert KEY in cursor.read_text()
 
 
@@ -319,6 +323,12 @@ def test_a_key_is_not_written_where_others_can_read_it_nor_without_one(
     assert (done.code, done.out) == (1, "")
     assert "others on this machine may read it" in done.err
     assert cursor.read_text() == CURSOR
+
+
+def test_a_key_in_the_settings_file_reaches_every_host(cursor: Path, home: Path, run: Run) -> None:
+    (home / ".paperspace").mkdir()
+    (home / ".paperspace" / "mcp.toml").write_text(f'api-key = "{KEY}"\n')
+    assert run("install", "cursor").err == ""
 
 
 def test_without_any_key_it_says_so(cursor: Path, run: Run) -> None:

@@ -93,7 +93,16 @@ def _install(options: Namespace, settings: Settings) -> int:
     if backup is not None:
         print(f"The file before: {backup}")
     print(host.afterwards.format(title=host.title))
-    _warn(settings, installation.temporary, with_key=options.with_key)
+    if installation.temporary is not None:
+        print(
+            f"This installation stands in a folder for temporary files ({installation.temporary}): the entry lasts as "
+            "long as that.",
+            file=sys.stderr,
+        )
+    launch = target.entry.launch if target.entry is not None else None
+    held = options.with_key or (launch is not None and _KEY in launch.env)
+    if not settings.sandbox and not held:
+        _warn(settings.origin("api_key"))
     return 0
 
 
@@ -109,16 +118,11 @@ def _key_for(target: Target, key: str | None) -> str:
     return key
 
 
-def _warn(settings: Settings, temporary: Path | None, *, with_key: bool) -> None:
-    if temporary is not None:
-        print(
-            f"This installation stands in a folder for temporary files ({temporary}): the entry lasts as long as that.",
-            file=sys.stderr,
-        )
-    origin = settings.origin("api_key")
-    if not settings.sandbox and not with_key and origin is None:
+def _warn(origin: str | None) -> None:
+    """Where the host will find no key, though this terminal may have one."""
+    if origin is None:
         print("There is no API key yet: run `pspace login`, then restart the host.", file=sys.stderr)
-    elif not settings.sandbox and not with_key and origin is not None and origin != "pspace login":
+    elif origin.startswith("PAPERSPACE_"):
         print(
             f"The key comes from {origin}, which the host may not hand on: run `pspace login`, or this again with "
             "--with-key.",
