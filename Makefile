@@ -75,9 +75,11 @@ image:
 
 # Known weaknesses of what is installed, and of the clients the tests use. Asks the advisory databases.
 audit: $(VENV)/.release
-	$(BIN)/pip-audit --requirement requirements/run.txt --no-deps --disable-pip
-	$(BIN)/pip-audit --requirement requirements/dev.txt --no-deps --disable-pip
-	cd tests/clients && npm audit --omit=dev
+	$(BIN)/pip-audit --strict --requirement requirements/run.txt --no-deps --disable-pip
+	$(BIN)/pip-audit --strict --requirement requirements/dev.txt --no-deps --disable-pip
+	$(BIN)/pip-audit --strict --requirement requirements/release.txt --no-deps --disable-pip
+	cd tests/clients && npm audit
+	cd tests/release && npm audit
 	$(BIN)/zizmor --offline .github
 
 # The fast tests on the oldest versions that pyproject.toml allows, then on the newest.

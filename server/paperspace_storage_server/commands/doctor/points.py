@@ -117,7 +117,7 @@ def _unwritable(file: Path) -> str | None:
         return "it is a folder"
     if stat.S_ISFIFO(mode):
         try:
-            os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
+            os.close(os.open(file, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0)))
         except OSError as error:
             return "a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
         return None

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.request import url2pathname  # pyright: ignore[reportDeprecated]  # its Windows stub says so, Python does not
 
 from paperspace_storage_server.commands.hosts.refused import Refused
 
@@ -174,7 +174,7 @@ def _source() -> str | None:
         return None
     if vcs:
         return f"{vcs.get('vcs', 'git')}+{url}@{vcs['commit_id']}" if "commit_id" in vcs else f"git+{url}"
-    return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
+    return url2pathname(urlsplit(url).path) if url.startswith("file:") else url  # pyright: ignore[reportDeprecated]
 
 
 def shown(words: Sequence[str]) -> str:
