@@ -187,6 +187,6 @@ def test_the_docker_catalogue_lists_the_tools_without_a_key(built: Built) -> Non
 
 
 def test_sizes_stay_small(built: Built) -> None:
-    limits = {"*.whl": 400, "paperspace_storage_mcp-*.tar.gz": 900, "*.mcpb": 500, "*-plugin-*.tar.gz": 100}
+    limits = {"*.whl": 600, "paperspace_storage_mcp-*.tar.gz": 1200, "*.mcpb": 800, "*-plugin-*.tar.gz": 150}
     sizes = {pattern: built.one(pattern).stat().st_size / 1000 for pattern in limits}
     assert all(sizes[pattern] < limit for pattern, limit in limits.items()), sizes

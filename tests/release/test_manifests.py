@@ -102,6 +102,14 @@ def test_the_registry_may_take_the_package_for_the_readme_carries_the_name() -> 
     assert _read("server.json")["name"] == FACTS.registry_name
 
 
+def test_the_readme_leads_to_the_account_that_publishes() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    place = FACTS.repository.removeprefix("https://github.com/")
+    assert set(re.findall(r"marketplace add (\S+)`", readme)) == {place}
+    assert set(re.findall(r"extensions install (\S+)`", readme)) == {FACTS.repository}
+    assert set(re.findall(r"ghcr\.io/\S+?(?=`)", readme)) == {FACTS.image}
+
+
 def test_every_setting_a_package_asks_for_exists_and_only_the_key_is_a_secret() -> None:
     known = {variable for one in described().values() for variable in one.variables}
     assert {setting.variable for setting in FACTS.settings} <= known
