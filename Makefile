@@ -99,5 +99,10 @@ hosts: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python bench/compare.py $(BENCH)
 
+# Lines changed one at a time: do the tests notice? Takes a quarter of an hour; docs/mutations.md.
+mutants: $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet "cosmic-ray>=8.7,<9" "coverage>=7.10,<8"
+	$(BIN)/python bench/mutants.py $(MUTANTS)
+
 clean:
 	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest build dist results

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from mcp import Client, StdioServerParameters
 
+from paperspace_storage_tools.catalogue import CATALOGUE
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -29,7 +31,7 @@ async def test_the_entry_starts_in_a_checkout_and_answers_from_the_sandbox(tmp_p
     async with Client(server, read_timeout_seconds=240) as client:
         tools = (await client.list_tools()).tools
         drives = await client.call_tool("list_shared_drives", {"name": "team-home"})
-    assert len(tools) == 18
+    assert [tool.name for tool in tools] == [tool.name for tool in CATALOGUE]
     assert not drives.is_error
     assert drives.structured_content is not None
     assert [drive["name"] for drive in drives.structured_content["items"]] == ["team-home"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from paperspace_storage_tools.catalogue import CATALOGUE
 from support.clients import Clients, answered, patched
 from support.stdio_server import COMMAND
 
@@ -25,7 +26,7 @@ app.entries = faulty
 def test_the_main_job_and_a_delete_that_a_person_accepts(clients: Clients, sdk: str) -> None:
     seen = answered(clients.run("node", "typescript.mjs", sdk, *COMMAND))
     drive, created = seen["drive"], seen["created"]
-    assert seen["tools"] == 18
+    assert seen["tools"] == len(CATALOGUE)
     assert (drive["name"], drive["size"], drive["region"]) == ("team-home", 250, "ny2")
     assert (created["machineId"], created["name"]) == ("psc5wd8xq0v", "before upgrade")
     assert (created["event"]["name"], created["event"]["state"]) == ("snapshot-create", "done")

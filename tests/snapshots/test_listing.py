@@ -1,28 +1,24 @@
-"""What a model sees of every tool: a snapshot each, its cost, and no schema noise that hosts reject.
+"""What a model sees of every tool: what is kept is what the types give, its cost, and no noise that hosts reject.
 
-After a wanted change: `python -m paperspace_storage_tools.listing`, then `UPDATE_SNAPSHOTS=1 pytest tests/snapshots`,
-and read the difference.
+After a wanted change: `python -m paperspace_storage_tools.listing`, and read the difference of `listing.json`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from paperspace_storage_server.sandbox import create_app
 from paperspace_storage_tools.catalogue import CATALOGUE
-from paperspace_storage_tools.listing import entries, make
+from paperspace_storage_tools.listing import FILE, entries, make
 from paperspace_storage_tools.tool import AnyTool
 from support.recorded import Mode, connected
 from support.schemas import check
 from support.tokens import tokens
 
-HERE = Path(__file__).parent
 MOST_TOKENS = 3_600
 MOST_TOKENS_SEEN = 1_700
 """Of what a model reads on every turn: names, descriptions, input schemas."""
@@ -41,22 +37,13 @@ def _schemas(value: object) -> Iterator[dict[str, Any]]:
 
 
 @each
-def test_the_listing_of_a_tool_is_its_snapshot(tool: AnyTool) -> None:
-    (entry,) = entries([tool])
-    text = json.dumps(entry, indent=2, ensure_ascii=False) + "\n"
-    file = HERE / f"{tool.name}.json"
-    if os.environ.get("UPDATE_SNAPSHOTS"):
-        file.write_text(text, encoding="utf-8")
-    assert file.read_text(encoding="utf-8") == text, "a change of what models see: see this module's docstring"
-
-
-def test_no_snapshot_is_left_of_a_tool_that_is_gone() -> None:
-    assert {file.stem for file in HERE.glob("*.json")} == {tool.name for tool in CATALOGUE}
-
-
-@each
 def test_the_listing_that_is_kept_is_what_its_types_give(tool: AnyTool) -> None:
-    assert entries([tool]) == [make(tool)]
+    assert entries([tool]) == [make(tool)], "a change of what models see: see this module's docstring"
+
+
+def test_the_listing_that_is_kept_is_readable_and_has_no_tool_that_is_gone() -> None:
+    kept = [make(tool) for tool in CATALOGUE]
+    assert FILE.read_text(encoding="utf-8") == json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
 
 
 @pytest.mark.anyio

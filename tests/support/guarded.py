@@ -210,22 +210,29 @@ def arguments_of(tool: str, ids: Mapping[str, str], *, access: str, secret: str,
     note = {"name": f"made by {tool} {text}".strip()}
     keys = {"accessKey": access, "secretKey": secret, "bucket": "a-bucket", "type": "s3"}
     made: dict[str, dict[str, Any]] = {
+        "list_shared_drives": {},
         "create_shared_drive": {**note, "size": 250, "region": ids["region"], "privateNetworkId": ids["network"]},
         "get_shared_drive": {"id": ids["drive"]},
         "update_shared_drive": {"id": ids["drive"], **note},
         "delete_shared_drive": {"id": ids["drive"], "confirm": ids["drive name"]},
+        "list_snapshots": {"machineId": ids["machine"]},
         "create_snapshot": {"machineId": ids["machine"], **note},
         "get_snapshot": {"id": ids["snapshot"]},
         "update_snapshot": {"id": ids["snapshot"], **note},
         "delete_snapshot": {"id": ids["snapshot"], "confirm": ids["snapshot name"]},
         "restore_snapshot": {"id": ids["snapshot"], "confirm": ids["snapshot name"]},
+        "list_storage_providers": {},
         "create_storage_provider": {**note, **keys},
         "get_storage_provider": {"id": ids["provider"]},
         "update_storage_provider": {"id": ids["provider"], **note, **keys},
         "delete_storage_provider": {"id": ids["provider"], "confirm": ids["provider name"]},
+        "get_storage_utilization": {},
         "get_machine_event": {"id": ids["event"]},
+        "list_machines": {},
+        "list_private_networks": {},
     }
-    return made.get(tool, {})
+    assert tool in made, f"arguments_of (tests/support/guarded.py) does not know {tool}"
+    return made[tool]
 
 
 DESTRUCTIVE: dict[str, tuple[str, str]] = {

@@ -24,7 +24,7 @@ from paperspace_storage_server.process.logs import log_to_stderr
 from paperspace_storage_server.wire.messages import Dialect, Request
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import Failure
-from support.guarded import API_KEY, DIALECTS, PROFILES, World, arguments_of, everything_in, world
+from support.guarded import API_KEY, DESTRUCTIVE, DIALECTS, PROFILES, World, arguments_of, everything_in, world
 
 ACCESS, SECRET = "AKIAZ51XYQWUV8RT2HNB", "zR4/wSx8+Kd1&6dQ9pTvJ3m"
 NEVER_LEARNED = "Uq83hf02-nL7xw5-Jk41vb"
@@ -132,6 +132,7 @@ async def _tool(made: Sweep, dialect: Dialect, tool: str) -> None:
             made.marks -= {ACCESS, SECRET}  # nobody tells this tool
         good = arguments_of(tool, one.ids, access=ACCESS, secret=SECRET)
         good.pop("confirm", None)
+        whole = one.service.tools[tool]
         if "accessKey" in good:
             good["name"] = f"called {SECRET}"
 
@@ -144,7 +145,7 @@ async def _tool(made: Sweep, dialect: Dialect, tool: str) -> None:
             _rejected(made, f"{where}: {case}", tool, arguments)
         for case, instead in _failures(made.marks):
             for only_writes in (False, True):
-                if only_writes and tool.startswith(("get", "list")):
+                if only_writes and not whole.writes:
                     continue
                 one.api.instead = _when(instead, only_writes)
                 await call(f"{case}{' of the write' if only_writes else ''}", good)
@@ -158,7 +159,6 @@ async def _tool(made: Sweep, dialect: Dialect, tool: str) -> None:
             one.api.after = _quoting(made.marks)
             await call("success with a profile", {**profile, "name": "by profile", "credentialProfile": "TEAM"})
             one.api.after = None
-        whole = one.service.tools[tool]
 
         async def broken(*_: object) -> NoReturn:
             raise RuntimeError(f"a mistake of ours with {quotations(made.marks)}")
@@ -174,7 +174,7 @@ async def _tool(made: Sweep, dialect: Dialect, tool: str) -> None:
 async def _questions(made: Sweep) -> None:
     """What a person is asked, and what is said where nobody can be."""
     for dialect in DIALECTS:
-        for tool in ("delete_shared_drive", "delete_snapshot", "restore_snapshot", "delete_storage_provider"):
+        for tool in DESTRUCTIVE:
             asked: list[str] = []
 
             async def decline(

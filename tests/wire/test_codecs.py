@@ -310,3 +310,13 @@ def test_the_shape_of_a_success_tells_the_dialect(body: object, status: int, dia
 def test_no_path_is_made_of_a_segment_that_no_quoting_makes_safe(segment: str) -> None:
     with pytest.raises(ValueError, match="not a path segment"):
         path_of("snapshots", segment)
+
+
+@pytest.mark.parametrize(
+    ("more", "cursor", "told"),
+    [(False, "c", None), (True, "c", "c"), (True, None, None), (False, None, None)],
+)
+def test_a_live_cursor_counts_only_beside_has_more(more: bool, cursor: str | None, told: str | None) -> None:
+    operation = codec_of("live").list_snapshots(SnapshotQuery())
+    page = operation.decode(answer({"hasMore": more, "nextPage": cursor, "items": []})).value
+    assert (page.has_more, page.next_page) == (told is not None, told)

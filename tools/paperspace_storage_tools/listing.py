@@ -56,8 +56,8 @@ def write() -> None:
     """Make the file anew."""
     from paperspace_storage_tools.catalogue import CATALOGUE
 
-    lines = ",\n".join(json.dumps(make(tool), ensure_ascii=False) for tool in CATALOGUE)
-    FILE.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    made = [make(tool) for tool in CATALOGUE]
+    FILE.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _without(entry: Entry, denied: frozenset[str]) -> Entry:
