@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -35,6 +37,8 @@ from paperspace_storage_server.wire.messages import Dialect
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+    from paperspace_storage_server.state.seal import Sealer
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +110,7 @@ def make_service(
     for secret in (settings.api_key, *profiles.secrets):
         if secret is not None:
             vault.keep(secret)
-    process = process or Process(settings, audit_of(settings))
+    process = process or Process(settings, audit_of(settings), sealer_of(settings))
     upstream, limit = open_upstream(settings), settings.max_destructive
     team = Team(
         vault=vault,
@@ -130,6 +134,22 @@ def audit_of(settings: Settings) -> AuditFile | None:
     """The audit file of these settings, if any."""
     to = standard_error() if settings.audit_file == "stderr" else settings.audit_file
     return AuditFile(to) if to else None
+
+
+def sealer_of(settings: Settings) -> Callable[[], Sealer]:
+    """The keys are the settings', else one in a file beside mcp.toml; a sandbox in this process ends with it."""
+
+    @cache
+    def sealer() -> Sealer:
+        from paperspace_storage_server.state.seal import Sealer, keys_of, local_keys
+
+        if settings.state_keys:
+            return Sealer(keys_of([key.get_secret_value() for key in settings.state_keys]))
+        if settings.sandbox:
+            return Sealer([os.urandom(32)])
+        return Sealer(local_keys(home() / "mcp-state.key", logger.warning))
+
+    return sealer
 
 
 def open_upstream(settings: Settings) -> Upstream:

@@ -9,7 +9,7 @@ const capabilities = { elicitation: {} };
 const questions = [];
 const agree = async (request) => {
   questions.push(request.params.message.split("\n")[0]);
-  return { action: "accept", content: {} };
+  return { action: "accept", content: { confirm: true } };
 };
 
 let client;

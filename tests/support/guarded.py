@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import httpx
 from mcp import Client
+from mcp.client.extension import ClientExtension
 from mcp.client.session import ElicitationFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
@@ -160,11 +161,17 @@ async def world(
     elicit: ElicitationFnT | None = None,
     clock: Clock | None = None,
     store: Store | None = None,
+    extensions: Sequence[ClientExtension] | None = None,
+    prepare: Callable[[Service], None] = lambda service: None,
     **settings: Any,
 ) -> AsyncGenerator[World]:
+    """`extensions` are those that the client declares; `prepare` may change the service before it is served."""
     api, service = make(dialect, settings, clock=clock or time.monotonic, store=store)
+    prepare(service)
     try:
-        async with Client(build_server(service), mode=era, elicitation_callback=elicit, cache=None) as client:
+        async with Client(
+            build_server(service), mode=era, elicitation_callback=elicit, extensions=extensions, cache=None
+        ) as client:
             made = World(api, service, client)
             made.ids = await ids_of(api, dialect)
             api.sent.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic_core import to_json
 
@@ -24,6 +24,9 @@ from paperspace_storage_server.settings import Settings
 from paperspace_storage_tools.errors import Protected, ProtectionUnknown
 from paperspace_storage_tools.ports import Act, AtStake, Credentials, Look
 from paperspace_storage_tools.tool import AnyTool
+
+if TYPE_CHECKING:
+    from paperspace_storage_server.state.seal import Sealer
 
 _RESERVE = 0.2  # of the budget, kept from the question for the deletion itself
 _COUNTED: frozenset[Act] = frozenset({"delete", "restore"})
@@ -97,6 +100,8 @@ class Process:
 
     settings: Settings
     audit: AuditFile | None
+    sealer: Callable[[], Sealer]
+    """Seals what travels through clients; made when it is first needed, for its library takes a start's time."""
     seen: Callable[[Called], None] = lambda called: None
     """Is told of each call that has ended."""
 

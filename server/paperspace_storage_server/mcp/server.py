@@ -44,6 +44,7 @@ from paperspace_storage_server.mcp.offers import (
 from paperspace_storage_server.mcp.prompts import Prompts
 from paperspace_storage_server.mcp.resources import TeamResources
 from paperspace_storage_server.mcp.skills import Skills
+from paperspace_storage_server.mcp.tasks import Tasks
 
 NAME = "paperspace-storage"
 INSTRUCTIONS = (
@@ -73,6 +74,7 @@ def build_server(services: Services) -> Server[Any]:
     offers: Sequence[Offer] = (Apps(selected), Skills(selected), TeamResources(service_of))
     prompts = Prompts(selected)
     completions = Completions(service_of, selected)
+    tasks = Tasks(service_of)
 
     async def list_tools(context: Context, params: PaginatedRequestParams) -> Json:
         service = service_of(context)
@@ -89,11 +91,16 @@ def build_server(services: Services) -> Server[Any]:
         if principal is not None and principal.lacks(scope_of(tool)):
             # The gate has looked at the request before (`step_up.py`); whatever was read differently there stops here.
             raise MCPError(INVALID_REQUEST, f"{tool.name} needs the scope {scope_of(tool)}")
+        given = params.arguments or {}
+        as_task = tasks.wanted(context, tool, given)
+        if as_task:
+            given = {**given, "waitSeconds": 0}  # the client waits, not the call
+            given.pop("wait_seconds", None)
         try:
-            outcome = await service.call(tool, params.arguments or {}, McpCaller(context, params, cleaned))
+            outcome = await service.call(tool, given, McpCaller(context, params, cleaned))
         except InputRequired as required:
             return required.result
-        return _result(outcome)
+        return (tasks.of(context, tool, outcome) if as_task else None) or _result(outcome)
 
     async def on_list_resources(context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         return list_resources(offers, context)
@@ -139,6 +146,8 @@ def build_server(services: Services) -> Server[Any]:
     server.add_request_handler("resources/read", ReadResourceRequestParams, on_read_resource)
     for offer in offers:
         offer.extend(server)
+    if not (isinstance(services, Service) and services.team.upstream.dialect == "published"):
+        tasks.extend(server)  # the published API's operations are done when they are answered
     return server
 
 
