@@ -27,24 +27,42 @@ class Clients:
 
     def run(self, program: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run a program of these packages on their own Node.js, to its end."""
-        programs = self.folder / "node_modules" / ".bin"
-        home = self.folder / "home"
-        home.mkdir(exist_ok=True)
-        mine = {
-            "HOME": str(home),
-            "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
-            "MCP_INSPECTOR_SECRET_STORE": "memory",
-        }
         return subprocess.run(
-            [str(programs / program), *arguments],
+            [str(self._programs / program), *arguments],
             cwd=cwd or self.folder,
-            env={**environment(), **mine},
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=240,
             check=False,
         )
+
+    @contextmanager
+    def start(self, program: str, *arguments: str) -> Generator[subprocess.Popen[str]]:
+        """As `run`, while it can be spoken to."""
+        pipe = subprocess.PIPE
+        command = [str(self._programs / program), *arguments]
+        environment = self._environment()
+        with subprocess.Popen(command, cwd=self.folder, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    @property
+    def _programs(self) -> Path:
+        return self.folder / "node_modules" / ".bin"
+
+    def _environment(self) -> dict[str, str]:
+        home = self.folder / "home"
+        home.mkdir(exist_ok=True)
+        mine = {
+            "HOME": str(home),
+            "PATH": os.pathsep.join([str(self._programs), os.environ["PATH"]]),
+            "MCP_INSPECTOR_SECRET_STORE": "memory",
+        }
+        return {**environment(), **mine}
 
     def configure(self, command: list[str]) -> str:
         """A host's configuration file with one server, `storage`, over stdio."""

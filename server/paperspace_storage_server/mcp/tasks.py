@@ -167,7 +167,11 @@ def _working(tool: str, result: Json, event: Json) -> Json:
 
 def _completed(text: str, structured: Json | None = None) -> Json:
     """A task whose tool has an answer, be it an error of the tool's: `failed` is for errors of the protocol alone."""
-    result: Json = {"content": [{"type": "text", "text": text}], "isError": structured is None}
+    result: Json = {
+        "resultType": COMPLETE,  # it is whole in itself, and clients read it as the answer of `tools/call`
+        "content": [{"type": "text", "text": text}],
+        "isError": structured is None,
+    }
     if structured is not None:
         result["structuredContent"] = structured
     return {"status": "completed", "result": result}
