@@ -136,7 +136,7 @@ class TeamServices:
             settings,
             self.profiles,
             connect,
-            process=Process(settings, self.audit, self.seen),
+            process=Process(settings, self.audit, lambda: sealer, self.seen),
             questions=SealedQuestions(sealer, self.store, entry.name),
             name=named,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from mcp.client import ClientRequestContext
 from mcp.client.session import ElicitationFnT
 from mcp_types import METHOD_NOT_FOUND, ElicitRequestFormParams, ElicitRequestParams, ElicitResult, ErrorData
 
+from paperspace_storage_server.calls.service import Service
 from support.guarded import DESTRUCTIVE, ERAS, Era, World, world
 
 pytestmark = pytest.mark.anyio
@@ -27,6 +29,9 @@ def answering(reply: ElicitResult | ErrorData, asked: list[str] | None = None) -
 
 YES = ElicitResult(action="accept", content={"confirm": True})
 NO = ElicitResult(action="decline")
+
+
+TEAM = 'Team "sandbox-fori": '
 
 
 def renamed(name: str, path: str = "/shared-drives/") -> Any:
@@ -111,7 +116,7 @@ async def test_a_name_cannot_read_as_another_resource() -> None:
         one.api.after = renamed(FORGERY)
         await one.call("delete_shared_drive", {"id": one.ids["drive"]})
     assert asked[0].startswith(
-        f'Delete shared drive {one.ids["drive"]} "tmp-scratch\\" (sd0999): 1 GB, region ny2, created '
+        f'{TEAM}Delete shared drive {one.ids["drive"]} "tmp-scratch\\" (sd0999): 1 GB, region ny2, created '
         '2026-11-01T00:00Z? Delete \\"" ('
     )
 
@@ -131,7 +136,7 @@ async def test_a_name_is_escaped_and_bounded_in_the_question(name: str, shown: s
     async with world("live", elicit=answering(NO, asked)) as one:
         one.api.after = renamed(name)
         await one.call("delete_shared_drive", {"id": one.ids["drive"]})
-    assert asked[0].startswith(f"Delete shared drive {one.ids['drive']} {shown} (")
+    assert asked[0].startswith(f"{TEAM}Delete shared drive {one.ids['drive']} {shown} (")
 
 
 # --- an API that answers about something else
@@ -223,7 +228,7 @@ async def test_a_provider_that_would_point_elsewhere_is_confirmed(change: dict[s
         await one.call("update_storage_provider", {**same, **change})
         (field, new), *_ = change.items()
         assert asked[0].startswith(
-            f'Point storage provider {same["id"]} "{same["name"]}" ({field} would be "{new}" (is '
+            f'{TEAM}Point storage provider {same["id"]} "{same["name"]}" ({field} would be "{new}" (is '
         )
         assert one.api.writes == []
 
@@ -255,3 +260,47 @@ async def test_a_protected_team_default_is_not_displaced() -> None:
         again = {**new, "id": other.structured_content["id"], "isTeamDefault": True}
         assert "cannot be displaced as the team's default" in await one.text("update_storage_provider", again)
         assert one.api.writes == ["POST /storage-providers"]
+
+
+# --- which team it is
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [httpx.Response(403, json={"code": "FORBIDDEN", "message": "no"}), httpx.Response(200, json={"team": 1})],
+)
+async def test_a_question_goes_without_the_team_where_the_api_does_not_say_it(answer: httpx.Response) -> None:
+    asked: list[str] = []
+    async with world("live", max_attempts=1, elicit=answering(NO, asked)) as one:
+        one.api.instead = lambda request: answer if "session" in request.url.path else None
+        for _ in range(2):
+            await one.call("delete_shared_drive", {"id": one.ids["drive"]})
+        assert all(text.startswith("Delete shared drive") for text in asked)
+        assert one.api.sent.count("GET /auth/session") == 1
+
+
+async def test_the_published_api_is_not_asked_for_the_team_and_a_name_the_operator_gave_comes_first() -> None:
+    asked: list[str] = []
+    async with world("published", elicit=answering(NO, asked)) as one:
+        await one.call("delete_shared_drive", {"id": one.ids["drive"]})
+        assert asked[0].startswith("Delete shared drive")
+        assert [sent for sent in one.api.sent if "session" in sent] == []
+
+    def called_ours(service: Service) -> None:
+        service.team = replace(service.team, name='our"s')
+
+    async with world("live", elicit=answering(NO, asked), prepare=called_ours) as one:
+        await one.call("delete_shared_drive", {"id": one.ids["drive"]})
+        assert asked[1].startswith('Team "our\\"s": Delete shared drive')
+        assert [sent for sent in one.api.sent if "session" in sent] == []
+
+
+async def test_the_team_is_asked_for_once_and_only_where_a_person_is() -> None:
+    asked: list[str] = []
+    async with world("live", elicit=answering(NO, asked)) as one:
+        for _ in range(3):
+            await one.call("delete_shared_drive", {"id": one.ids["drive"]})
+        assert one.api.sent.count("GET /auth/session") == 1
+    async with world("live") as one:
+        await one.call("delete_shared_drive", {"id": one.ids["drive"]})
+        assert "GET /auth/session" not in one.api.sent

@@ -12,7 +12,14 @@ from math import ceil
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal[
-    "shared drive", "snapshot", "storage provider", "machine event", "machine", "private network", "utilization"
+    "shared drive",
+    "snapshot",
+    "storage provider",
+    "machine event",
+    "machine",
+    "private network",
+    "utilization",
+    "team",
 ]
 Changed: TypeAlias = Literal["nothing", "unknown", "said"]
 """After a write: nothing was changed, nobody knows, or the text itself says it."""

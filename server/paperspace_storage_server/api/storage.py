@@ -12,7 +12,7 @@ from paperspace_storage_server.api.perform import Performing
 from paperspace_storage_server.api.upstream import Upstream
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_tools.arguments import LARGEST_PAGE
-from paperspace_storage_tools.errors import Failure, OutcomeUnknown
+from paperspace_storage_tools.errors import Failure, Malformed, OutcomeUnknown, Refused, Unsupported
 from paperspace_storage_tools.models import (
     Machine,
     MachineEvent,
@@ -35,6 +35,8 @@ from paperspace_storage_tools.ports import (
     SnapshotQuery,
 )
 
+_AT_ONCE = 3.0  # seconds for what a question can do without
+
 
 class PaperspaceStorage(Performing):
     """The API within one call's budget: one attribute a resource group."""
@@ -54,6 +56,19 @@ class PaperspaceStorage(Performing):
         self.events = _Events(self)
         self.machines = _Machines(self)
         self.networks = _Networks(self)
+
+    async def team_name(self) -> str | None:
+        """What people know the team by; None where the API does not say it, or not at once."""
+        upstream = self.upstream
+        if upstream.team_name is None:
+            short = Performing(upstream, Budget.of(min(_AT_ONCE, self.budget.left() / 4)), self._learn, self.notice)
+            try:
+                upstream.team_name = await short.perform(lambda codec: codec.team_name())
+            except (Unsupported, Refused, Malformed):
+                upstream.team_name = ""  # nor will it the next time
+            except Failure:
+                return None
+        return upstream.team_name or None
 
 
 class _Drives:

@@ -64,6 +64,8 @@ class Upstream:
     store: Store = field(default_factory=MemoryStore)
     team: str = ""
     now: Callable[[], float] = time.time
+    team_name: str | None = None
+    """What people know the team by; None as long as the API has not said it, empty where it does not say it."""
     probing: asyncio.Lock = field(default_factory=asyncio.Lock)
     keeps_store: bool = False
 

@@ -118,7 +118,7 @@ class Team:
     questions: Questions
     allowance: Allowance
     name: str | None = None
-    """As the operator calls it, where there are several; it stands before every question to a person."""
+    """As the operator calls it, where there are several; None leaves it to the API to say."""
 
 
 @dataclass(slots=True)
@@ -188,7 +188,7 @@ class GuardedCall:
     async def _asked(self, act: Act, at_stake: AtStake, look: Look) -> bool:
         """Whether a person was asked, and said yes to exactly what is there; False where nobody could be asked."""
         question = Question(
-            text=confirmation.question(act, at_stake, self.team.hygiene, self.team.name),
+            text=confirmation.question(act, at_stake, self.team.hygiene, await self._team_name()),
             at_stake=at_stake,
             call=self._identity(),
             seconds=self.budget.left() - self.budget.seconds * _RESERVE,
@@ -201,6 +201,9 @@ class GuardedCall:
         if waited:
             confirmation.check_unchanged(at_stake, await look())
         return True
+
+    async def _team_name(self) -> str | None:
+        return self.team.name or await self.storage.team_name()
 
     def _confirmed(self, how: str) -> None:
         if self.attempt is not None:

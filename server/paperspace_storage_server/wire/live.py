@@ -173,6 +173,16 @@ class _Utilization(_Wire):
     team_id: str | None = Field(default=None, validation_alias=AliasChoices("teamId"))
 
 
+class _Team(_Wire):
+    namespace: str
+
+
+class _Session(_Wire):
+    """Whose key it is. The user in it is nobody's business here, and is not read."""
+
+    team: _Team
+
+
 _DRIVE = TypeAdapter(_Drive)
 _DRIVES = TypeAdapter(_Page[_Drive])
 _SNAPSHOT = TypeAdapter(Snapshot)
@@ -182,6 +192,7 @@ _EVENT = TypeAdapter(MachineEvent)
 _PROVIDER = TypeAdapter(_Provider)
 _PROVIDERS = TypeAdapter(_Page[_Provider])
 _UTILIZATION = TypeAdapter(_Utilization)
+_SESSION = TypeAdapter(_Session)
 _MACHINES = TypeAdapter(_Page[_Machine])
 _NETWORKS = TypeAdapter(_Page[PrivateNetwork])
 
@@ -329,6 +340,12 @@ class Live:
             return _page([Decoded(item) for item in page.items], page.has_more, page.next_page)
 
         return Operation(Request("GET", "/private-networks", _places(query)), decode)
+
+    def team_name(self) -> Operation[str]:
+        def decode(answer: Answer) -> Decoded[str]:
+            return Decoded(read(answer, _SESSION, kind="team", statuses=(200,)).team.namespace)
+
+        return Operation(Request("GET", path_of("auth", "session")), decode)
 
 
 def _drive(method: Method, path: str, id: str, body: bytes | None = None) -> Operation[SharedDrive]:

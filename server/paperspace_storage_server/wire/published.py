@@ -220,6 +220,9 @@ class Published:
             "stands in list_shared_drives; the person knows the others."
         )
 
+    def team_name(self) -> Operation[str]:
+        raise Unsupported("This API (the published dialect) does not say whose key it is.")
+
 
 def _one(
     method: Method,
