@@ -105,7 +105,7 @@ async def create(api: Performing, wanted: Wanted[ResourceT], *, again: bool = Tr
         before = None if there is None else [one.id for one in there]
         mine = await turn.opens(before)
         try:
-            made = await api.perform(wanted.make)
+            made = await api.perform(wanted.make, left=turn.left)
         except Failure as failure:
             if failure.changed != "unknown":
                 await turn.settled()
@@ -127,6 +127,7 @@ class _Turn(Generic[ResourceT]):
         self._wanted: Wanted[ResourceT] = wanted
         self._creation = creation
         self._others = others[-_MOST_OPEN:]
+        self._record = ""
 
     async def made_earlier(self, there: list[ResourceT] | None, came: float) -> ResourceT | None:
         """What an earlier request made that this one repeats; None where there is none, or it has made nothing.
@@ -148,8 +149,16 @@ class _Turn(Generic[ResourceT]):
     async def opens(self, before: list[str] | None) -> _Open:
         """Write it down. Raises `StoreUnavailable`: then it must not be sent."""
         mine = _Open(wanted=self._wanted.digest, sent=self._api.upstream.now(), before=before)
-        await self._creation.opens(_written([*self._others, mine]))
+        self._record = _written([*self._others, mine])
+        await self._creation.opens(self._record)
         return mine
+
+    async def left(self, failure: Failure | None) -> None:
+        """The request went on without its caller, and this came of it. What it made the next one finds by looking;
+        what certainly made nothing need not keep the next one waiting."""
+        if failure is not None and failure.changed == "nothing":
+            with suppress(StoreUnavailable):
+                await self._creation.forget(self._record)
 
     async def settled(self, id: str | None = None) -> None:
         """Its outcome is known: `id`, or nothing, was made. What is known of the others stays."""

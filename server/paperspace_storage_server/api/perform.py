@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from pydantic import SecretStr
 
@@ -19,6 +19,7 @@ from paperspace_storage_tools.errors import Failure, Malformed, ServerTrouble, U
 from paperspace_storage_tools.ports import SnapshotQuery
 
 T = TypeVar("T")
+WhenLeft: TypeAlias = Callable[[Failure | None], Awaitable[None]]
 
 
 class Performing:
@@ -59,8 +60,12 @@ class Performing:
             upstream.dialect = dialect
             return codec
 
-    async def perform(self, make: Callable[[Codec], Operation[T]]) -> T:
-        """Encode, send, decode. While the dialect is unknown, what both encode alike is sent, and its answer tells."""
+    async def perform(self, make: Callable[[Codec], Operation[T]], *, left: WhenLeft | None = None) -> T:
+        """Encode, send, decode. While the dialect is unknown, what both encode alike is sent, and its answer tells.
+
+        A write whose caller is cancelled while it is under way is read to its end; `left` is then awaited with its
+        failure, or None where it succeeded.
+        """
         codec = self.upstream.codec
         if codec is None:
             operation = alike(make)
@@ -72,8 +77,23 @@ class Performing:
                     self.upstream.dialect = dialect  # an answer that could not be read tells nothing
                 return value
             codec = await self.codec()
-        operation_ = make(codec)
-        return await self._decode(operation_, await self.upstream.http.send(operation_.request, self.budget))
+        made = make(codec)
+
+        def when_left(outcome: Answer | Failure) -> None:
+            if left is not None:
+                self.upstream.later(self._left(made, outcome, left))
+
+        return await self._decode(made, await self.upstream.http.send(made.request, self.budget, when_left=when_left))
+
+    async def _left(self, operation: Operation[T], outcome: Answer | Failure, left: WhenLeft) -> None:
+        """Tell what came of a write that nobody waits for."""
+        failure = outcome if isinstance(outcome, Failure) else None
+        if isinstance(outcome, Answer):
+            try:
+                await self._decode(operation, outcome)
+            except Failure as met:
+                failure = met
+        await left(failure)
 
     async def _decode(self, operation: Operation[T], answer: Answer) -> T:
         try:

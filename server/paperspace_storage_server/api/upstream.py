@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -66,11 +66,19 @@ class Upstream:
     now: Callable[[], float] = time.time
     team_name: str | None = None
     """What people know the team by; None as long as the API has not said it, empty where it does not say it."""
+    unfinished: set[asyncio.Future[None]] = field(default_factory=set["asyncio.Future[None]"])
     probing: asyncio.Lock = field(default_factory=asyncio.Lock)
     keeps_store: bool = False
 
+    def later(self, work: Coroutine[None, None, None]) -> None:
+        """What nobody waits for, and what is done before all is closed."""
+        task = asyncio.ensure_future(work)
+        self.unfinished.add(task)
+        task.add_done_callback(self.unfinished.discard)
+
     async def aclose(self) -> None:
         await self.http.aclose()
+        await asyncio.gather(*self.unfinished, return_exceptions=True)
         if not self.keeps_store:
             await self.store.aclose()
 

@@ -36,6 +36,10 @@ class Creation:
             raise StoreUnavailable("the turn of this creation was lost")
         await self._store.put(self._key, what, REMEMBERED)
 
+    async def forget(self, what: str) -> None:
+        """Forget it where it is still as it was written down: the turn may be another's by now."""
+        await self._store.drop(self._key, what)
+
     async def settled(self) -> None:
         """The outcome is known, of this one and of the earlier one. Where the store is away the record stays: the
         next creation looks once more than it needs."""
