@@ -91,7 +91,7 @@ async def going_on(
         if sealer is not None:
             service.process = replace(service.process, sealer=lambda: sealer)
 
-    settings = {"confirm": "never", **more}
+    settings: dict[str, Any] = {"confirm": "never", **more}
     extensions = DECLARED if declared else None
     async with world("live", era=era, extensions=extensions, prepare=prepare, **settings) as one:
         one.api.instead, one.api.after = instead, after
