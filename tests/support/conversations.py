@@ -438,7 +438,14 @@ CONVERSATIONS = [
         "restore snapshot, live",
         "restore_snapshot",
         {"id": "ss1", "confirm": "before", "waitSeconds": 5},
-        {"id": "ss1", "machineId": "ps1", "status": "done", "event": _told("done", ended=True)},
+        {
+            "id": "ss1",
+            "machineId": "ps1",
+            "status": "done",
+            "event": _told("done", ended=True),
+            "safetySnapshot": {"id": "ss9", "machineId": "ps1", "name": "auto", "isAutoSnapshot": True},
+            "notice": "The API marks the safety snapshot automatic: it goes when newer automatic ones take its place.",
+        },
         {
             "live": [
                 Exchange("GET", "/snapshots/ss1", body=L_SNAP),
@@ -453,6 +460,11 @@ CONVERSATIONS = [
                     {"createSnapshotBeforeRestore": True},
                     200,
                     {"data": L_SNAP, "event": _event("done", ended=True)},
+                ),
+                Exchange(
+                    "GET",
+                    "/snapshots?machineId=ps1&limit=20&orderBy=dtCreated&order=desc",
+                    body=_page({"id": "ss9", "machineId": "ps1", "name": "auto", "isAutoSnapshot": True}, L_SNAP),
                 ),
             ]
         },

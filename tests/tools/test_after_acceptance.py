@@ -144,3 +144,43 @@ async def test_a_restore_without_a_safety_snapshot_needs_no_machine_in_the_answe
         )
     api.assert_kept_to_script()
     assert result == {"id": "ss1", "status": "initiated"}
+
+
+# --- which one the safety snapshot is
+
+
+def _safely(*after: Json, listed: list[Json] | None = None) -> list[Exchange]:
+    there = [SNAPSHOT] if listed is None else listed
+    page = "/snapshots?machineId=ps1&limit={}&orderBy=dtCreated&order=desc"
+    return [
+        Exchange("GET", "/snapshots/ss1", body=SNAPSHOT),
+        Exchange("GET", page.format(100), body={"hasMore": False, "items": there}),
+        Exchange("POST", "/snapshots/ss1/restore", {"createSnapshotBeforeRestore": True}, 200, {"data": SNAPSHOT}),
+        Exchange("GET", page.format(20), body={"hasMore": False, "items": [*after]}),
+    ]
+
+
+AUTO: Json = {"id": "ss9", "machineId": "ps1", "name": "auto", "isAutoSnapshot": True}
+OLD: Json = {"id": "ss8", "machineId": "ps1", "name": "old", "isAutoSnapshot": True}
+MINE: Json = {"id": "ss7", "machineId": "ps1", "name": "mine", "isAutoSnapshot": False}
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        (_safely(AUTO, SNAPSHOT), "ss9"),
+        (_safely(MINE, AUTO, SNAPSHOT), "ss9"),  # somebody makes one of their own at that moment
+        (_safely(AUTO, OLD, SNAPSHOT, listed=[OLD, SNAPSHOT]), "ss9"),
+        (_safely(SNAPSHOT), None),
+        (_safely(MINE, SNAPSHOT), None),
+        (_safely(AUTO, OLD, SNAPSHOT), None),  # two new ones
+        (_safely(AUTO, MINE, listed=[OLD]), None),  # not in its machine's list: nobody knows what is new
+    ],
+)
+async def test_the_safety_snapshot_is_the_one_new_automatic_one(script: list[Exchange], found: str | None) -> None:
+    api = RecordedApi(script)
+    async with connected(api, "live") as client:
+        result = answer_of(await client.call_tool("restore_snapshot", {"id": "ss1"}))
+    api.assert_kept_to_script()
+    assert result.get("safetySnapshot", {}).get("id") == found
+    assert result["notice"].startswith("The API marks" if found else "The API makes the safety snapshot itself")

@@ -82,7 +82,8 @@ async def test_all_tools_work_on_the_sandbox_and_keep_their_output_schema(
         restored = await call("restore_snapshot", id=snapshot["id"], confirm="ours", waitSeconds=10)
         assert (restored["id"], restored["machineId"]) == (snapshot["id"], machine)
         assert restored["status"] == ("done" if live else "initiated")
-        assert ("safetySnapshot" in restored) != live
+        assert restored["safetySnapshot"]["machineId"] == machine
+        assert restored["safetySnapshot"].get("isAutoSnapshot", False) == live
         gone = await call("delete_snapshot", id=snapshot["id"], confirm="ours", waitSeconds=10)
         assert (gone["id"], gone["deleted"], "event" in gone) == (snapshot["id"], True, live)
 

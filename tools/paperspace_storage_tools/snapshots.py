@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -33,6 +34,7 @@ from paperspace_storage_tools.walk import Keep, page_of
 
 _MOST_PAGES = 10  # of later snapshots that a preview reads; beyond, it says "or more"
 _MOST_NAMED = 5
+_MOST_NEW = 20  # newest snapshots of a machine, among which its safety snapshot is looked for
 
 
 class ListSnapshots(Paging):
@@ -147,6 +149,7 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
     """
     safe = arguments.create_snapshot_before_restore
     seen: list[Snapshot] = []
+    newer: list[Snapshot] = []
 
     async def look() -> AtStake:
         snapshot = await call.storage.snapshots.get(arguments.id)
@@ -156,7 +159,8 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
                 f"The API does not say which machine snapshot {arguments.id} belongs to, so no safety snapshot can be "
                 "made of it first. Ask the person whether to restore without one (createSnapshotBeforeRestore false)."
             )
-        return await _restore_preview(call, snapshot, safe)
+        preview, newer[:] = await _restore_preview(call, snapshot, safe)
+        return preview
 
     await call.allow("restore", look, confirm=arguments.confirm)
     snapshot = seen[0]
@@ -180,6 +184,8 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
             raise
         raise SafetySnapshotKept(failure, safety.id) from None
     event = await follow(call, event, arguments.wait_seconds, f"Restore of snapshot {arguments.id}")
+    if safe and by_api and snapshot.machine_id:
+        safety = await _safety_snapshot(call, snapshot.machine_id, {snapshot.id, *(one.id for one in newer)})
     return Restored(
         id=arguments.id,
         machine_id=snapshot.machine_id,
@@ -189,10 +195,37 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
     )
 
 
-async def _restore_preview(call: Call, snapshot: Snapshot, safe: bool) -> AtStake:
+async def _safety_snapshot(call: Call, machine_id: str, known: set[str]) -> Snapshot | None:
+    """The snapshot that the API has made before a restore: it does not say which, so it is found by looking.
+
+    It is automatic, and newer than all that were there. Where none or several are, a notice says what to do.
+    """
+    newest = SnapshotQuery(machine_id=machine_id, limit=_MOST_NEW, order_by="dtCreated", order="desc")
+    try:
+        items = (await call.storage.snapshots.list(newest)).items
+    except Failure as failure:
+        call.notice(f"The restore was accepted, but its safety snapshot could not be looked up: {failure.short()}")
+        return None
+    new = [one for one in takewhile(lambda one: one.id not in known, items) if one.is_auto_snapshot]
+    if len(new) == 1 and any(one.id in known for one in items):
+        call.notice("The API marks the safety snapshot automatic: it goes when newer automatic ones take its place.")
+        return new[0]
+    call.notice(
+        "The API makes the safety snapshot itself, as an automatic one; it cannot be told yet which one it is. "
+        "list_snapshots of this machine shows it, newest first."
+    )
+    return None
+
+
+async def _restore_preview(call: Call, snapshot: Snapshot, safe: bool) -> tuple[AtStake, list[Snapshot]]:
+    """What a restore would do, and the machine's snapshots that are newer than this one.
+
+    `newer` is empty where that cannot be known.
+    """
     base = _at_stake(snapshot)
     machine = f"machine {snapshot.machine_id}" if snapshot.machine_id else "its machine"
     lost = f"everything written to {machine} since this snapshot is lost"
+    later: list[Snapshot] = []
     if snapshot.machine_id:
         later, more = await _later(call, snapshot, snapshot.machine_id)
         if later:
@@ -203,7 +236,7 @@ async def _restore_preview(call: Call, snapshot: Snapshot, safe: bool) -> AtStak
     safety = "a safety snapshot is made first" if safe else "WITHOUT a safety snapshot first"
     also = (snapshot.machine_id,) if snapshot.machine_id else ()
     unsaid = base.unsaid if also else "the machine"
-    return replace(base, facts=(*base.facts, lost, safety), also=also, unsaid=unsaid)
+    return replace(base, facts=(*base.facts, lost, safety), also=also, unsaid=unsaid), later
 
 
 async def _later(call: Call, snapshot: Snapshot, machine_id: str) -> tuple[list[Snapshot], bool]:
