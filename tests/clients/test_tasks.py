@@ -61,6 +61,6 @@ def test_a_task_outlives_its_server(clients: Clients, tmp_path: Path) -> None:
     gone = seen["deleted"]["result"]["structuredContent"]
     assert (gone["id"], gone["name"], gone["event"]["state"]) == (snapshot["id"], "before upgrade", "done")
     (question,) = seen["questions"]
-    assert str(question).startswith(f'Delete snapshot {snapshot["id"]} "before upgrade" (')
+    assert f': Delete snapshot {snapshot["id"]} "before upgrade" (' in str(question)
     assert seen["messages"][0].startswith(f"Deletion of snapshot {snapshot['id']}: ")
     assert seen["messages"][0].endswith("The API cannot cancel it.")

@@ -34,8 +34,8 @@ def test_the_main_job_and_a_delete_that_a_person_accepts(clients: Clients, sdk: 
     assert seen["progress"] > 0
     assert seen["utilization"]["freeTotal"] == 5_000_000_000_000
     (question,) = seen["questions"]
-    assert question.startswith(f'Delete shared drive "team-home" ({drive["id"]}): 250 GB, region ny2')
-    assert seen["deleted"] == {"id": drive["id"], "deleted": True}
+    assert f': Delete shared drive {drive["id"]} "team-home" (250 GB, region ny2' in question
+    assert seen["deleted"] == {"id": drive["id"], "name": "team-home", "deleted": True}
     assert seen["error"]
 
 

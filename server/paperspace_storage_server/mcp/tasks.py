@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from mcp.server import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_REQUIRED_CLIENT_CAPABILITY, RequestParams
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
@@ -137,9 +138,11 @@ class Tasks:
 
 
 def _declared(context: Context) -> bool:
-    """Whether the client declares the extension, as it must in each request of the 2026 era."""
+    """Whether the client declares the extension, as it must in each request of the 2026 era. In the older era some
+    declare it too, and could not read a task."""
     capabilities = context.session.client_capabilities
-    return capabilities is not None and EXTENSION in (capabilities.extensions or {})
+    declared = capabilities is not None and EXTENSION in (capabilities.extensions or {})
+    return declared and context.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
 def _owner(service: Service) -> tuple[str, ...]:
