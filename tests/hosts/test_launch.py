@@ -15,6 +15,7 @@ from paperspace_storage_server.commands.hosts.launch import (
     runs_this_server,
     serves,
     shown,
+    source_of,
     this_installation,
 )
 from paperspace_storage_server.commands.hosts.refused import Refused
@@ -53,6 +54,26 @@ def test_from_a_cache_without_uvx_there_is_nothing_that_lasts(tmp_path: Path) ->
         replace(CACHED, uvx=None).command()
     with pytest.raises(Refused, match="which is gone"):
         replace(CACHED, source=str(tmp_path / "gone.whl")).command()
+
+
+@pytest.mark.parametrize(
+    ("direct_url", "source"),
+    [
+        (None, None),
+        ('{"url": "file:///src/a%20b", "dir_info": {"editable": true}}', "/src/a b"),
+        ('{"url": "file:///C:/src/it.whl", "archive_info": {}}', "C:/src/it.whl"),
+        ('{"url": "https://example.com/it.whl", "archive_info": {}}', "https://example.com/it.whl"),
+        (
+            '{"url": "https://example.com/it.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}',
+            "git+https://example.com/it.git@abc",
+        ),
+        ('{"url": "https://example.com/it.git", "vcs_info": {"vcs": "git"}}', None),
+        ("[]", None),
+        ("{", None),
+    ],
+)
+def test_what_it_was_installed_from_is_what_uvx_is_told(direct_url: str | None, source: str | None) -> None:
+    assert source_of(direct_url) == source
 
 
 @pytest.mark.parametrize(

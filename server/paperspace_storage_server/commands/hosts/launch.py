@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final, TypeAlias
-from urllib.parse import urlsplit
-from urllib.request import url2pathname  # pyright: ignore[reportDeprecated]  # its Windows stub says so, Python does not
+from urllib.parse import unquote, urlsplit
 
 from paperspace_storage_server.commands.hosts.refused import Refused
 
@@ -91,7 +90,7 @@ def this_installation(environ: Mapping[str, str]) -> Installation:
         python=Path(sys.executable),
         prefix=prefix,
         script=script if script.is_file() else None,
-        source=_source(),
+        source=source_of(_direct_url()),
         cached=cached,
         temporary=None if cached else _temporary_above(prefix),
         uvx=_uvx(environ),
@@ -162,19 +161,27 @@ def _uvx(environ: Mapping[str, str]) -> str | None:
     return "uvx" if _cache_above(path, environ) or _temporary_above(path) else str(path)
 
 
-def _source() -> str | None:
-    """What the package was installed from, where that was no index (PEP 610)."""
+def _direct_url() -> str | None:
     try:
-        text = distribution(NAME).read_text("direct_url.json")
-        described = json.loads(text) if text else None
-        url, vcs = (str(described["url"]), described.get("vcs_info")) if described else ("", None)
-    except (PackageNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return distribution(NAME).read_text("direct_url.json")
+    except PackageNotFoundError:
         return None
-    if not url:
+
+
+def source_of(direct_url: str | None) -> str | None:
+    """What a package was installed from, as `uvx --from` takes it, by its `direct_url.json` (PEP 610); None for an
+    index, and for a text that is not of that form."""
+    try:
+        described = json.loads(direct_url or "{}")
+        url = str(described.get("url", ""))
+        if "vcs_info" in described:
+            return f"{described['vcs_info']['vcs']}+{url}@{described['vcs_info']['commit_id']}"
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    if vcs:
-        return f"{vcs.get('vcs', 'git')}+{url}@{vcs['commit_id']}" if "commit_id" in vcs else f"git+{url}"
-    return url2pathname(urlsplit(url).path) if url.startswith("file:") else url  # pyright: ignore[reportDeprecated]
+    if not url.startswith("file:"):
+        return url or None
+    path = unquote(urlsplit(url).path)
+    return path[1:] if re.match(r"/[A-Za-z]:/", path) else path  # file:///C:/x
 
 
 def shown(words: Sequence[str]) -> str:
