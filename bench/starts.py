@@ -45,6 +45,7 @@ def start(command: list[str]) -> tuple[float, float]:
     others = set(pythons())
     began = time.perf_counter()
     environment = {**os.environ, "PAPERSPACE_MCP_SANDBOX": "true"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a host's users do not have it: their first start keeps bytecode
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment) as process:
         assert process.stdin is not None
