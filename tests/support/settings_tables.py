@@ -38,6 +38,7 @@ def tables() -> dict[str, list[str]]:
     return {
         "Commands": command_rows(),
         "Settings": settings_rows("api", "selection", "guard", "serving", "logs"),
+        "Serving several people": settings_rows("hosting"),
     }
 
 
