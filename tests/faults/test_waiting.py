@@ -209,7 +209,7 @@ async def test_a_cancelled_notification_over_stdio_stops_the_request() -> None:
             await _until(lambda: bed.proxy.count("GET") == 1)
             say("notifications/cancelled", {"requestId": 2, "reason": "the person pressed escape"})
             await _until(bed.proxy.dropped.is_set)
-            say("tools/call", {"name": "list_shared_drives", "arguments": {"limit": 1}}, 3)
+            say("tools/call", {"name": "list_shared_drives", "arguments": {}}, 3)
             answer: dict[str, Any] = {}
             for _ in range(3):
                 answer = json.loads(await asyncio.wait_for(process.stdout.readline(), 10))

@@ -16,6 +16,9 @@ from paperspace_storage_server.commands.hosts.files import Read, read, replace
 from paperspace_storage_server.commands.hosts.refused import Refused
 
 
+_TEMPORARY = tempfile.gettempdir()  # before a fixture names another, which only its owner can get to
+
+
 @contextmanager
 def somebody(folder: Path) -> Generator[None]:
     """As a user without rights, whoever runs the tests: to root no file is closed."""
@@ -33,7 +36,7 @@ def somebody(folder: Path) -> Generator[None]:
 @pytest.fixture
 def folder() -> Generator[Path]:
     """A folder that anyone can get to, which pytest's own are not."""
-    made = Path(tempfile.mkdtemp())
+    made = Path(tempfile.mkdtemp(dir=_TEMPORARY))
     yield made
     made.chmod(0o700)
     shutil.rmtree(made)
