@@ -15,7 +15,6 @@ import pytest
 from paperspace_storage_server.commands.hosts.files import Read, read, replace
 from paperspace_storage_server.commands.hosts.refused import Refused
 
-
 _TEMPORARY = tempfile.gettempdir()  # before a fixture names another, which only its owner can get to
 
 
