@@ -2,6 +2,6 @@
 
 import os
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 BORN = (os.getpid(), os.getppid())
 """Who started this process, noted before anything heavy is imported: a host may die while its server starts."""
