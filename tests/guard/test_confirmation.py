@@ -248,7 +248,7 @@ async def test_the_person_reads_what_a_restore_loses_and_whether_a_safety_snapsh
         await one.call("restore_snapshot", {"id": one.ids["snapshot"], "createSnapshotBeforeRestore": False})
         assert asked == [
             f'Team "sandbox-fori": Restore snapshot {one.ids["snapshot"]} "{one.ids["snapshot name"]}" (of machine '
-            f"{machine}, everything written to machine {machine} since this snapshot is lost, also what its 1 later "
+            f"{machine}, everything written to machine {machine} since this snapshot is lost, also what its later "
             'snapshot holds ("for its event"), WITHOUT a safety snapshot first)?\nWhat is lost cannot be brought back.'
         ]
 

@@ -231,8 +231,9 @@ async def _restore_preview(call: Call, snapshot: Snapshot, safe: bool) -> tuple[
         if later:
             names = ", ".join(in_quotes(one.name or one.id) for one in later[:_MOST_NAMED])
             rest = "" if len(later) <= _MOST_NAMED and not more else ", …"
-            many = "later snapshot holds" if len(later) == 1 and not more else "later snapshots hold"
-            lost += f", also what its {len(later)}{' or more' if more else ''} {many} ({names}{rest})"
+            count = f"{len(later)}{' or more' if more else ''}"
+            many = "later snapshot holds" if count == "1" else f"{count} later snapshots hold"
+            lost += f", also what its {many} ({names}{rest})"
     safety = "a safety snapshot is made first" if safe else "WITHOUT a safety snapshot first"
     also = (snapshot.machine_id,) if snapshot.machine_id else ()
     unsaid = base.unsaid if also else "the machine"
