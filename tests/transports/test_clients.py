@@ -92,7 +92,7 @@ async def test_the_person_decides_whether_a_drive_is_deleted(
     assert len(asked) == 1
     assert name in asked[0]
     if action == "accept":
-        assert answer_of(result) == {"id": drive["id"], "deleted": True}
+        assert answer_of(result) == {"id": drive["id"], "name": name, "deleted": True}
         assert "shared drive" in failure_of(after)
     else:
         assert "declined" in failure_of(result)
