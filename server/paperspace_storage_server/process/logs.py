@@ -9,9 +9,10 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
-from paperspace_storage_server.guard.secrets import Vault
+from paperspace_storage_server.guard.secrets import Vault, present_vault
 from paperspace_storage_tools.text import clean
 
+_LONGEST = 65_536  # characters of one record, traceback included
 _INPUT = re.compile(r"input_value=.*?(?=, input_type=|$)", re.MULTILINE)
 """pydantic quotes what it was given, which may be a secret that nobody has learned yet."""
 
@@ -24,8 +25,14 @@ class MaskingFormatter(logging.Formatter):
         self._vault = vault
 
     def format(self, record: logging.LogRecord) -> str:
-        text = _INPUT.sub("input_value=[hidden]", super().format(record))
-        return self._vault.mask_parts("\n".join(clean(line) for line in text.split("\n")))
+        return self._safe(super().format(record))
+
+    def _safe(self, text: str) -> str:
+        text = _INPUT.sub("input_value=[hidden]", text)
+        text = "\n".join(clean(line) for line in text[:_LONGEST].split("\n"))
+        for vault in {self._vault, present_vault() or self._vault}:  # and that of the team whose call this is
+            text = vault.mask(text, "said", keep=_LONGEST)
+        return text
 
 
 class JsonFormatter(MaskingFormatter):
@@ -45,9 +52,7 @@ class JsonFormatter(MaskingFormatter):
 
     def _masked(self, value: object) -> object:
         """Before it is encoded: a mask inside an escape would leave no JSON."""
-        if not isinstance(value, str):
-            return value
-        return self._vault.mask_parts(_INPUT.sub("input_value=[hidden]", value))
+        return self._safe(value) if isinstance(value, str) else value
 
 
 def log_to_stderr(level: str, vault: Vault, form: Literal["text", "json"] = "text") -> None:
