@@ -99,12 +99,12 @@ async def test_refused_keys_blank_neither_the_question_nor_the_audit_nor_count_a
             last = json.loads((tmp_path / "audit.jsonl").read_text().splitlines()[-1])
             assert last["arguments"] == {"id": drive, "confirm": name}
     assert asked == [asked[0]]
-    assert asked[0].startswith(f'Delete shared drive {drive_of(asked[0])} "')
+    assert f': Delete shared drive {drive_of(asked[0])} "' in asked[0]
     assert "[secret]" not in asked[0]
 
 
 def drive_of(question: str) -> str:
-    return question.split()[3]
+    return question.split("shared drive ")[1].split()[0]
 
 
 async def test_the_api_s_own_passwords_blank_no_region_and_no_name_and_stop_no_question() -> None:

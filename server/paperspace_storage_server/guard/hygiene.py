@@ -58,6 +58,7 @@ class Hygiene:
         quick = not operators and "notice" not in result and _plain(text)
         if quick and not self._vault.may_hold_others(lambda: "\n".join(_typed(result))):
             return result, text
+        del text  # a large one is not to be held beside what is made of it
         done = _Done(look_at_made=operators)
         made = cast("Json", self._value(result, "", done))
         remarks = [made.get("notice"), done.removed and _REMOVED, done.cut and _CUT, done.masked and _MASKED]

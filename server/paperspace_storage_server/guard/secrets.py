@@ -103,7 +103,7 @@ class _Known:
         step = self.shortest - PART + 1
         if len(self.long) <= _FEW and len(self.long) * step > _SAMPLED:
             # No spelling fits between two samples without a piece of it being one.
-            samples = [text[at : at + PART] for at in range(0, len(text) - PART + 1, step)]
+            samples = (text[at : at + PART] for at in range(0, len(text) - PART + 1, step))  # never all at once
             return not self.pieces().isdisjoint(samples)
         return any(spelling in text for written in self.long.values() for spelling in written)
 
