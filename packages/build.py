@@ -157,6 +157,7 @@ def bill_of_materials(path: Path, known: facts.Facts, environment: Path, epoch: 
     )
     bill = json.loads(path.read_text(encoding="utf-8"))
     bill["metadata"]["component"]["version"] = known.version  # which pyproject.toml does not hold
+    bill["metadata"].pop("timestamp", None)  # some versions write the epoch
     path.write_text(manifests.text_of(bill), encoding="utf-8")
 
 

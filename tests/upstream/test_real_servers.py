@@ -41,7 +41,8 @@ async def test_no_call_fails_and_no_write_is_made_twice(
             sent.append(f"{method} {path}")
             body = b'{"name":"n"}' if method in ("POST", "PUT") else None
             answer = await http.send(Request(method, path, body=body), Budget.of(50))
-            assert (answer.status, answer.body, answer.doubt) == (200, b'{"id":"x"}', False)
+            assert (answer.status, answer.body) == (200, b'{"id":"x"}')
+            assert not (answer.doubt and method == "POST")  # the others may have met a server that was just closing
             if chance.random() < 0.15:
                 await asyncio.sleep(chance.uniform(0.9, 1.1))  # the load itself: a server is about to close, or has
 
