@@ -13,7 +13,11 @@ import pytest
 from support.clients import SOURCE
 
 
-@pytest.mark.parametrize("source", [SOURCE, SOURCE.parent / "apps" / "browser"], ids=["clients", "browser"])
+@pytest.mark.parametrize(
+    "source",
+    [SOURCE, SOURCE.parent / "apps" / "browser", SOURCE.parent / "hosted" / "issuer"],
+    ids=["clients", "browser", "issuer"],
+)
 def test_the_lock_pins_every_package_by_its_content_and_names_no_registry(source: Path) -> None:
     wanted = json.loads((source / "package.json").read_text(encoding="utf-8"))
     packages = json.loads((source / "package-lock.json").read_text(encoding="utf-8"))["packages"]
