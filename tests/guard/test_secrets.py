@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -143,7 +144,7 @@ async def test_a_key_in_the_reason_why_an_event_cannot_be_followed_does_not_come
     async with world("live") as one:
         one.api.instead, one.api.after = refuse, begun
         made = await one.call("create_snapshot", {"machineId": one.ids["machine"], "name": "x", "waitSeconds": 5})
-        notice = (made.structured_content or {})["notice"]
+        notice = str(cast("dict[str, object]", made.structured_content)["notice"])
         assert f'The API said: "{"." * 290}[secret]' in notice
         assert API_KEY[:4] not in everything_in(made)
 

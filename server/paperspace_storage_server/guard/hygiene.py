@@ -149,10 +149,13 @@ def _typed(value: object) -> list[str]:
             if key not in MADE:
                 found.append(one)
         elif isinstance(one, dict):
-            found += _typed(one)
+            found += _typed(cast("Json", one))
         elif isinstance(one, list):
             for item in cast("list[object]", one):
-                found += [item] if isinstance(item, str) else _typed(item) if isinstance(item, dict) else ()
+                if isinstance(item, str):
+                    found.append(item)
+                elif isinstance(item, dict):
+                    found += _typed(cast("Json", item))
     return found
 
 
