@@ -13,38 +13,27 @@ import re
 import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from pydantic import SecretStr, ValidationError
 from pydantic_core import to_json
 
 from paperspace_storage_server.api import storage as api
-from paperspace_storage_server.calls import call, service, validate
-from paperspace_storage_server.guard import hygiene, secrets
+from paperspace_storage_server.calls import call, validate
+from paperspace_storage_server.guard import hygiene, secrets, spelling
 from paperspace_storage_server.process import logs
 from paperspace_storage_server.wire.messages import Request
 from paperspace_storage_tools import arguments, catalogue
 from support.guarded import API_KEY, PROFILES
 from support.secrets_sweep import sweep
 
+T = TypeVar("T")
 Mutation = Callable[[ExitStack], None]
 
 
 def _swap(target: Any, name: str, value: Any) -> Mutation:
     return lambda stack: stack.enter_context(patch.object(target, name, value))
-
-
-def _result_of(caller: str) -> Mutation:
-    """`Hygiene.result` does nothing when that function of the service calls it."""
-    real = hygiene.Hygiene.result
-
-    def result(self: hygiene.Hygiene, value: hygiene.Json) -> tuple[hygiene.Json, str]:
-        if sys._getframe(1).f_code.co_name == caller:  # pyright: ignore[reportPrivateUsage]  # the one way to know the caller
-            return value, to_json(value).decode()
-        return real(self, value)
-
-    return _swap(hygiene.Hygiene, "result", result)
 
 
 def _keep_without(*lost: str) -> Mutation:
@@ -60,9 +49,9 @@ def _keep_without(*lost: str) -> Mutation:
 def _forget_answers(stack: ExitStack) -> None:
     real = api.PaperspaceStorage
 
-    def deaf(upstream: Any, budget: Any, learn: Any, notice: Any) -> Any:
+    def deaf(upstream: Any, budget: Any, learn: Any, notice: Any, quoting: Any) -> Any:
         del learn
-        return real(upstream, budget, lambda _: None, notice)
+        return real(upstream, budget, lambda _: None, notice, quoting)
 
     stack.enter_context(patch.object(call, "PaperspaceStorage", deaf))
 
@@ -76,7 +65,7 @@ def _open_arguments(stack: ExitStack) -> None:
         return {**real(self, **how), **opened}
 
     stack.enter_context(patch.object(arguments.Arguments, "model_dump", dump))
-    _result_of("_run")(stack)
+    _swap(hygiene.Hygiene, "for_audit", _same)(stack)
 
 
 def _show_input(stack: ExitStack) -> None:
@@ -99,6 +88,32 @@ def _whole_request(self: Request) -> str:
     return f"{self.body!r}"
 
 
+def _same(self: object, value: T, *_: object) -> T:
+    return value
+
+
+def _result(self: object, value: hygiene.Json) -> tuple[hygiene.Json, str]:
+    return value, to_json(value).decode()
+
+
+def _as_it_is(text: str) -> list[spelling.View]:
+    return [spelling.View(text, range(len(text)), range(1, len(text) + 1))]
+
+
+def _without_hex(secret: str) -> tuple[str, ...]:
+    hexadecimal = secret.encode().hex()
+    return tuple(one for one in spelling.spellings(secret) if one.lower() != hexadecimal)
+
+
+def _base64_alone(secret: str) -> tuple[str, ...]:
+    inside = spelling.in_base64(secret)[2:]
+    return tuple(one for one in spelling.spellings(secret) if one not in inside)
+
+
+def _none_in_what_the_api_makes(self: secrets.Vault, text: str, kind: secrets.Kind, *, keep: int = 0) -> str:
+    return text if kind == "made" else _real_mask(self, text, kind, keep=keep)
+
+
 def _chatty(level: str, vault: secrets.Vault) -> None:
     _real_log(level, vault)
     for name in ("httpx", "mcp"):
@@ -106,22 +121,32 @@ def _chatty(level: str, vault: secrets.Vault) -> None:
 
 
 _real_log = logs.log_to_stderr
+_real_mask = secrets.Vault.mask
 
 # The lambdas below stand in for methods of other types, so their parameters have none.
 MASKS: dict[str, Mutation] = {
-    "Hygiene.result of an answer": _result_of("_succeeded"),
-    "Hygiene.result of the audit file's arguments": _result_of("_run"),
-    "Hygiene.failure": _swap(hygiene.Hygiene, "failure", lambda self, text: text),  # pyright: ignore[reportUnknownLambdaType]
-    "Hygiene.shown (questions)": _swap(hygiene.Hygiene, "shown", lambda self, text: text),  # pyright: ignore[reportUnknownLambdaType]
+    "Hygiene.result": _swap(hygiene.Hygiene, "result", _result),
+    "Hygiene.failure": _swap(hygiene.Hygiene, "failure", _same),
+    "Hygiene.progress": _swap(hygiene.Hygiene, "progress", _same),
+    "Hygiene.for_person": _swap(hygiene.Hygiene, "for_person", _same),
+    "Hygiene.for_audit": _swap(hygiene.Hygiene, "for_audit", _same),
+    "messages masked before they are cut": _swap(hygiene.Hygiene, "message", lambda self, text: text[:300]),  # pyright: ignore[reportUnknownLambdaType]
+    "codes masked before they are cut": _swap(hygiene.Hygiene, "code", lambda self, text: text[:40]),  # pyright: ignore[reportUnknownLambdaType]
     "cleaning before masking": _swap(hygiene, "clean", str),
-    "secret arguments learned": _swap(service, "SecretStr", type("Nothing", (), {})),
+    "secret arguments heard": _swap(secrets.Vault, "hear", lambda self, secret: None),  # pyright: ignore[reportUnknownLambdaType]
     "secrets in answers learned": _forget_answers,
     "the API key kept": _keep_without(API_KEY),
     "profiles' keys kept": _keep_without(*PROFILES["team"]),
-    "parts of secrets in failures and logs": _swap(secrets.Vault, "mask_parts", secrets.Vault.mask),
-    "whole secrets in results": _swap(secrets.Vault, "mask", lambda self, text: text),  # pyright: ignore[reportUnknownLambdaType]
-    "the quick look of a result": _swap(secrets.Vault, "touches", lambda self, text: False),  # pyright: ignore[reportUnknownLambdaType]
-    "encoded spellings": _swap(secrets, "_spellings", lambda secret: (secret,)),  # pyright: ignore[reportUnknownLambdaType]
+    "parts of secrets in sentences": _swap(secrets, "_parts", lambda view, kinds: ()),  # pyright: ignore[reportUnknownLambdaType]
+    "whole secrets in names": _swap(secrets, "_whole", lambda view, kinds: ()),  # pyright: ignore[reportUnknownLambdaType]
+    "the operator's secrets in what the API makes": _swap(secrets.Vault, "mask", _none_in_what_the_api_makes),
+    "the quick look for the operator's secrets": _swap(secrets.Vault, "may_hold", lambda self, text: False),  # pyright: ignore[reportUnknownLambdaType]
+    "the quick look for other secrets": _swap(secrets.Vault, "may_hold_others", lambda self, typed: False),  # pyright: ignore[reportUnknownLambdaType]
+    "the quick look at one text": _swap(secrets, "_may_hold", lambda text, kinds: False),  # pyright: ignore[reportUnknownLambdaType]
+    "sentences in the quick look": _swap(hygiene, "SAID", frozenset[str]()),
+    "escapes undone": _swap(secrets, "views", _as_it_is),
+    "secrets in hex": _swap(secrets, "spellings", _without_hex),
+    "secrets within base64": _swap(secrets, "spellings", _base64_alone),
     "keys in URLs": _swap(hygiene, "mask_userinfo", str),
     "MaskingFormatter": _swap(logs.MaskingFormatter, "format", _plain_format),
     "pydantic's input in logs": _swap(logs, "_INPUT", re.compile(r"(?!)")),

@@ -10,13 +10,16 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, cast
 from urllib.parse import quote
 
 import httpx
 from mcp.client import ClientRequestContext
-from mcp_types import ElicitRequestParams, ElicitResult
+from mcp.client.session import ElicitationFnT
+from mcp.shared.dispatcher import ProgressFnT
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 from pydantic import ValidationError
 
 from paperspace_storage_server.calls.validate import validate
@@ -28,10 +31,17 @@ from support.guarded import API_KEY, DESTRUCTIVE, DIALECTS, PROFILES, World, arg
 
 ACCESS, SECRET = "AKIAZ51XYQWUV8RT2HNB", "zR4/wSx8+Kd1&6dQ9pTvJ3m"
 NEVER_LEARNED = "Uq83hf02-nL7xw5-Jk41vb"
+OPERATORS = (API_KEY, *sum(PROFILES.values(), ()))
 STATUSES = (401, 403, 404, 409, 422, 429, 500)
 PART = 8
-_TEXTS = {"name", "note", "error", "bucket", "region", "mountPoint", "username", "networkId", "privateNetworkId"}
+_TYPED = {"name", "note", "error", "bucket", "mountPoint", "username"}
+_MADE = {"region", "networkId", "privateNetworkId"}
+"""Fields that the API fills from what it knows: only the operator's own secrets are masked there, for a password that
+is also a region's name must not blank every region."""
 _KEYS = {"password", "accessKey", "secretAccessKey", "secretKey"}
+_SHOWN = 300  # characters of an API's message
+_PADDING = "m" * (_SHOWN - 6)  # after which a secret in a message is cut off some characters in
+_PADDING_OF_CODE = "c" * 36
 _INVISIBLE = "\u200b"
 
 
@@ -55,39 +65,80 @@ class Sweep:
         """`parts`: not even eight characters in a row may be there."""
         self.looks += 1
         bare = text.replace(_INVISIBLE, "")
+        pieces = {bare[at : at + PART] for at in range(len(bare) - PART + 1)} if parts else set[str]()
         for mark in self.marks:
-            if any(one in bare for one in (mark, *spellings(mark))) or (
-                parts and any(part_in(bare, one) for one in (mark, *spellings(mark)))
-            ):
+            if any(trace in bare for trace in traces(mark)) or not pieces.isdisjoint(pieces_of(mark)):
                 self.leaks.append(Leak(where, mark, text))
 
 
-def spellings(mark: str) -> tuple[str, ...]:
-    encoded = base64.b64encode(mark.encode()).decode().rstrip("=")
-    return quote(mark, safe=""), json.dumps(mark)[1:-1], encoded
+@cache
+def escaped(mark: str) -> tuple[str, ...]:
+    """A mark as texts hold it: as it is, and with its characters escaped, all or some, in one way, in two, or twice."""
+    special = "/+&="
+    percent = quote(mark, safe="")
+    return (
+        mark,
+        percent,
+        "".join(f"%{ord(one):02x}" if one in special else one for one in mark),
+        percent.replace("%2B", "+").replace("%3D", "%3d"),
+        quote(percent, safe=""),
+        json.dumps(mark)[1:-1].replace("/", "\\/"),
+        "".join(f"\\u{ord(one):04x}" if one in special else one for one in mark),
+        "".join(f"&#x{ord(one):x};" if one in special else one for one in mark),
+    )
 
 
-def part_in(text: str, mark: str) -> bool:
-    return any(mark[at : at + PART] in text for at in range(len(mark) - PART + 1))
+@cache
+def encoded(mark: str) -> tuple[tuple[str, str], ...]:
+    """A mark in other alphabets, within other text where that makes a difference; and what of it is the mark's own."""
+    made = [(mark.encode().hex(), mark.encode().hex()), (mark.encode().hex().upper(), mark.encode().hex().upper())]
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for before, after in ((b"", b""), (b"user:", b""), (b"key ", b" x"), (b'{"a":"', b'"}')):
+            whole = encode(before + mark.encode() + after).decode()
+            begin, end = -(-len(before) * 8 // 6), (len(before) + len(mark)) * 8 // 6
+            made.append((whole, whole[begin:end]))
+    return tuple(made)
 
 
-def quotations(marks: set[str]) -> str:
-    """The marks as an upstream may quote them: whole, encoded, in part, and with something invisible inside."""
-    ways: list[str] = []
+@cache
+def ways(mark: str) -> tuple[str, ...]:
+    return (*escaped(mark), *(whole for whole, _ in encoded(mark)))
+
+
+@cache
+def traces(mark: str) -> tuple[str, ...]:
+    """What gives a mark away: itself, however written, and its first characters where it was cut off."""
+    return (*escaped(mark), *(own for _, own in encoded(mark)), f"mmm{mark[:4]}", f"ccc{mark[:3]}")
+
+
+@cache
+def pieces_of(mark: str) -> frozenset[str]:
+    whole = (mark, quote(mark, safe=""), *(own for _, own in encoded(mark)))
+    return frozenset(one[at : at + PART] for one in whole for at in range(len(one) - PART + 1))
+
+
+def quotations(marks: set[str], turn: int = 0) -> str:
+    """The marks as an upstream may quote them: two ways at each turn, in part, and with something invisible inside."""
+    said: list[str] = []
     for mark in sorted(marks - {NEVER_LEARNED}):
-        ways += [f"{mark} {quote(mark, safe='')}", mark[:10] + "…", mark[:5] + _INVISIBLE + mark[5:]]
-    return " ".join(ways)
+        every = ways(mark)
+        said += [every[2 * turn % len(every)], every[(2 * turn + 1) % len(every)]]
+        said += [mark[:10] + "…", mark[:5] + _INVISIBLE + mark[5:]]
+    return " ".join(said)
 
 
 async def sweep(*, stop: bool = False) -> Sweep:
     """Everything; with `stop`, up to the first tool that leaks."""
     made = Sweep(stop)
+    for few in (_questions, _events, _typed):  # quick, so first where the first leak is looked for
+        await few(made)
+        if stop and made.leaks:
+            return made
     for dialect in DIALECTS:
         for tool in CATALOGUE:
             await _tool(made, dialect, tool.name)
             if stop and made.leaks:
                 return made
-    await _questions(made)
     return made
 
 
@@ -110,13 +161,15 @@ def logs_of(one: World) -> Generator[io.StringIO]:
 
 
 @asynccontextmanager
-async def _watched(made: Sweep, where: str, dialect: Dialect, **settings: Any) -> AsyncGenerator[World]:
+async def _watched(
+    made: Sweep, where: str, dialect: Dialect, *, audited: bool = True, **settings: Any
+) -> AsyncGenerator[World]:
     """A world whose logs and audit file are looked at when it ends."""
     with tempfile.TemporaryDirectory() as folder:
         audit = Path(folder) / "audit.jsonl"
-        async with world(dialect, audit_file=audit, **settings) as one:
+        async with world(dialect, audit_file=audit if audited else None, **settings) as one:
             with logs_of(one) as stderr:
-                made.marks = {API_KEY, ACCESS, SECRET, NEVER_LEARNED, *sum(PROFILES.values(), ())}
+                made.marks = {*OPERATORS, ACCESS, SECRET, NEVER_LEARNED}
                 yield one
             made.look(f"{where}: stderr", stderr.getvalue(), parts=True)
             if audit.exists():
@@ -133,12 +186,10 @@ async def _tool(made: Sweep, dialect: Dialect, tool: str) -> None:
         good = arguments_of(tool, one.ids, access=ACCESS, secret=SECRET)
         good.pop("confirm", None)
         whole = one.service.tools[tool]
-        if "accessKey" in good:
-            good["name"] = f"called {SECRET}"
 
         async def call(case: str, arguments: dict[str, Any]) -> None:
             result = await one.call(tool, arguments)
-            made.look(f"{where}: {case}", everything_in(result), parts=bool(result.is_error))
+            made.look(f"{where}: {case}", every_text_in(result), parts=bool(result.is_error))
 
         for case, arguments in _bad_arguments(good):
             await call(case, arguments)
@@ -150,15 +201,18 @@ async def _tool(made: Sweep, dialect: Dialect, tool: str) -> None:
                 one.api.instead = _when(instead, only_writes)
                 await call(f"{case}{' of the write' if only_writes else ''}", good)
         one.api.instead = None
-        one.api.after = _quoting(made.marks)
-        await call("success, secrets in names and notes", good)
-        made.marks |= one.api.secrets
+        for turn in range(3 if tool.startswith("list") else len(ways(SECRET))):  # a list has room for many at once
+            one.api.after = _quoting(made.marks, turn)
+            await call(f"success, secrets in names and notes ({turn})", good)
+            made.marks |= one.api.secrets
         one.api.after = None
         if "accessKey" in good:
+            made.marks -= {ACCESS, SECRET}  # what an earlier call brought is forgotten
             profile = {name: value for name, value in good.items() if name not in ("accessKey", "secretKey")}
             one.api.after = _quoting(made.marks)
             await call("success with a profile", {**profile, "name": "by profile", "credentialProfile": "TEAM"})
             one.api.after = None
+            made.marks |= {ACCESS, SECRET}
 
         async def broken(*_: object) -> NoReturn:
             raise RuntimeError(f"a mistake of ours with {quotations(made.marks)}")
@@ -175,23 +229,89 @@ async def _questions(made: Sweep) -> None:
     """What a person is asked, and what is said where nobody can be."""
     for dialect in DIALECTS:
         for tool in DESTRUCTIVE:
-            asked: list[str] = []
+            for turn in (0, 1, 2):
+                asked: list[str] = []
+                for elicit in (_declining(asked), None):
+                    async with _watched(made, f"{tool} {dialect}", dialect, elicit=elicit) as one:
+                        made.marks -= {ACCESS, SECRET}
+                        one.api.after = _quoting(made.marks, turn)
+                        arguments = arguments_of(tool, one.ids, access=ACCESS, secret=SECRET)
+                        result = await one.call(tool, arguments)
+                        made.look(f"{tool} {dialect}: not confirmed", every_text_in(result), parts=True)
+                for text in asked:
+                    made.look(f"{tool} {dialect}: question", text, parts=False)
 
-            async def decline(
-                context: ClientRequestContext, params: ElicitRequestParams, asked: list[str] = asked
-            ) -> ElicitResult:
-                asked.append(params.message)
-                return ElicitResult(action="decline")
 
-            for elicit in (decline, None):
-                async with _watched(made, f"{tool} {dialect}", dialect, elicit=elicit) as one:
-                    made.marks -= {ACCESS, SECRET}
-                    one.api.after = _quoting(made.marks)
-                    arguments = arguments_of(tool, one.ids, access=ACCESS, secret=SECRET)
-                    result = await one.call(tool, arguments)
-                    made.look(f"{tool} {dialect}: not confirmed", everything_in(result), parts=True)
-            for text in asked:
-                made.look(f"{tool} {dialect}: question", text, parts=False)
+def _declining(asked: list[str]) -> ElicitationFnT:
+    async def decline(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="decline")
+
+    return decline
+
+
+async def _events(made: Sweep) -> None:
+    """Progress, notices and failures of what goes on after its answer, with all that the API can say meanwhile."""
+    for turn in range(len(ways(SECRET)) // 2 + 1):
+        async with _watched(made, "create_snapshot live: event", "live") as one:
+            made.marks -= {ACCESS, SECRET}
+            said: list[str] = []
+            ends = iter(("in progress", "refused", "in progress", "error"))
+            one.api.instead = _event(made.marks, turn, ends)
+            one.api.after = _begun(made.marks)
+
+            for _ in range(2):
+                arguments = {"machineId": one.ids["machine"], "name": "made", "waitSeconds": 40}
+                result = await one.client.call_tool("create_snapshot", arguments, progress_callback=_telling(said))
+                made.look("create_snapshot live: followed", every_text_in(result), parts=True)
+            for text in said:
+                made.look("create_snapshot live: progress", text, parts=True)
+
+
+def _telling(said: list[str]) -> ProgressFnT:
+    async def told(progress: float, total: float | None, message: str | None) -> None:
+        said.append(message or "")
+
+    return told
+
+
+async def _typed(made: Sweep) -> None:
+    """A secret of the call's own in one of its other arguments, with an audit file and without."""
+    for audited in (True, False):
+        async with _watched(made, "create_storage_provider live", "live", audited=audited) as one:
+            arguments = arguments_of("create_storage_provider", one.ids, access=ACCESS, secret=SECRET)
+            for way in ways(SECRET):
+                result = await one.call("create_storage_provider", {**arguments, "name": f"called {way}"})
+                made.look("create_storage_provider live: typed twice", every_text_in(result), parts=audited)
+
+
+def _event(marks: set[str], turn: int, ends: Iterator[str]) -> Callable[[httpx.Request], httpx.Response | None]:
+    """How the event goes on: it is read once, then its reading fails, or it ends in an error."""
+
+    def answer(request: httpx.Request) -> httpx.Response | None:
+        if "/machine-events/" not in request.url.path:
+            return None
+        state, words = next(ends), quotations(marks, turn)
+        if state == "refused":
+            return httpx.Response(403, json={"code": words[:30], "message": words[:250]})
+        id = request.url.path.rsplit("/", 1)[1]
+        return httpx.Response(200, json={"id": id, "name": "snapshot-create", "state": state, "error": words})
+
+    return answer
+
+
+def _begun(marks: set[str]) -> Callable[[httpx.Request, httpx.Response], httpx.Response]:
+    """A snapshot whose event goes on, and whose id is the operator's key, as no API should have it."""
+
+    def begin(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        if request.method != "POST":
+            return answer
+        value = answer.json()
+        value["data"]["id"] = f"ss-{API_KEY}"
+        value["event"] = {"id": "me1", "name": "snapshot-create", "state": "new", "error": None}
+        return httpx.Response(200, json=value)
+
+    return begin
 
 
 def _rejected(made: Sweep, where: str, tool: str, arguments: dict[str, Any]) -> None:
@@ -234,24 +354,26 @@ Instead = Callable[[httpx.Request], httpx.Response]
 
 def _failures(marks: set[str]) -> Iterator[tuple[str, Instead]]:
     """Each class of failure, its text quoting all that it can."""
+    known = sorted(marks - {NEVER_LEARNED})
 
-    def words(request: httpx.Request, at: int) -> str:
-        body = request.content.decode()
+    def words(request: httpx.Request, at: int, turn: int) -> str:
         quoting = (
             request.headers["authorization"],
-            body,
-            *(quotations({mark}) for mark in sorted(marks - {NEVER_LEARNED})),
+            request.content.decode(),
+            *(quotations({mark}, turn) for mark in known),
+            *(_PADDING + mark for mark in known),
         )
         return quoting[at % len(quoting)]
 
-    for status in STATUSES:
-        for at in range(2 + len(marks) - 1):
+    for turn, status in enumerate(STATUSES):
+        for at in range(2 + 2 * len(known)):
 
-            def refuse(request: httpx.Request, status: int = status, at: int = at) -> httpx.Response:
-                said = words(request, at)
-                return httpx.Response(
-                    status, json={"code": said[:30], "message": f"No: {said}", "issues": [{"message": said}]}
-                )
+            def refuse(request: httpx.Request, status: int = status, at: int = at, turn: int = turn) -> httpx.Response:
+                said = words(request, at, turn)
+                message, code = f"No: {said}", said[:30]
+                if said.startswith(_PADDING):
+                    message, code = said, _PADDING_OF_CODE + said.removeprefix(_PADDING)
+                return httpx.Response(status, json={"code": code, "message": message, "issues": [{"message": said}]})
 
             yield f"status {status} ({at})", refuse
     keyed = json.dumps({"code": "X", "message": f"https://u:{NEVER_LEARNED}@s3.example.com is no endpoint"})
@@ -269,16 +391,28 @@ def _failures(marks: set[str]) -> Iterator[tuple[str, Instead]]:
     yield "connection lost", lost
 
 
+def every_text_in(result: CallToolResult) -> str:
+    """What a client gets, as it comes, and each text in it once more without JSON's own escapes."""
+    texts: list[str] = [everything_in(result)]
+
+    def collect(key: str, text: str) -> str:
+        texts.append(text)
+        return text
+
+    _walk(result.structured_content, collect)
+    return "\n".join(texts)
+
+
 def _when(instead: Instead, only_writes: bool) -> Callable[[httpx.Request], httpx.Response | None]:
     return lambda request: None if only_writes and request.method == "GET" else instead(request)
 
 
-def _quoting(marks: set[str]) -> Callable[[httpx.Request, httpx.Response], httpx.Response]:
+def _quoting(marks: set[str], turn: int = 0) -> Callable[[httpx.Request, httpx.Response], httpx.Response]:
     known = sorted(marks - {NEVER_LEARNED})
-    return lambda _, answer: _quote(answer, known)
+    return lambda _, answer: _quote(answer, known, turn)
 
 
-def _quote(answer: httpx.Response, known: list[str]) -> httpx.Response:
+def _quote(answer: httpx.Response, known: list[str], turn: int) -> httpx.Response:
     """The sandbox's answer with secrets in every text: ours, the operator's, and those of this very answer."""
     if answer.status_code >= 300 or not answer.content:
         return answer
@@ -291,15 +425,17 @@ def _quote(answer: httpx.Response, known: list[str]) -> httpx.Response:
         return text
 
     _walk(value, collect)
-    turn = iter(range(10_000))
+    at = iter(range(turn, 10_000))
     marks = [*known, *own[:4]]
 
     def spoil(key: str, text: str) -> str:
-        if key not in _TEXTS:
+        if key not in _TYPED | _MADE:
             return text
-        mark = marks[next(turn) % len(marks)]
-        way = next(turn) % 3
-        return (f"x {mark} y", quote(mark, safe=""), mark[:5] + _INVISIBLE + mark[5:])[way]
+        place = next(at)
+        chosen = OPERATORS if key in _MADE else marks
+        mark = chosen[place % len(chosen)]
+        every = (*ways(mark), mark[:5] + _INVISIBLE + mark[5:])
+        return f"x {every[(place // len(chosen) + turn) % len(every)]} y"
 
     spoiled = _walk(value, spoil)
     _endpoints(spoiled)

@@ -214,14 +214,14 @@ def test_an_id_alone_is_a_whole_resource_and_a_null_field_is_as_an_absent_one(kn
     assert known.operation.decode(answer(with_nulls)).value == known.operation.decode(answer(least)).value
 
 
-def test_an_error_message_is_cleaned_and_bounded() -> None:
+def test_an_error_message_is_cleaned_and_whole_for_what_is_cut_cannot_be_masked() -> None:
     body = {
         "code": "C" * 90,
         "message": "\x1b[31mred\u202e\x00\n" + "m" * 900,
         "issues": [{"message": "i" * 900}, {"message": "\u200b"}, {}] + [{"message": "more"}] * 9,
     }
     failure = failure_of(answer(body, 422), kind="snapshot", id="ss1")
-    assert failure == Refused(422, "C" * 40, ("red " + "m" * 900)[:300], "snapshot", "ss1", ["i" * 300, "more", "more"])
+    assert failure == Refused(422, "C" * 90, "red " + "m" * 900, "snapshot", "ss1", ["i" * 900, "more", "more"])
     assert len(failure.text()) < 700
     assert failure.text().isprintable()
 

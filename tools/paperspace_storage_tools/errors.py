@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Literal, TypeAlias
 
+from paperspace_storage_tools.text import in_quotes
+
 Kind: TypeAlias = Literal[
     "shared drive",
     "snapshot",
@@ -151,7 +153,7 @@ class Protected(Failure):
 
     def text(self) -> str:
         return (
-            f'The operator protects {self.kind} "{self.name}" ({self.id}): its name or id matches --protect '
+            f"The operator protects {self.kind} {in_quotes(self.name)} ({self.id}): its name or id matches --protect "
             f'"{self.glob}", so it cannot be {self.act}. Only the operator can lift that (PAPERSPACE_MCP_PROTECT).'
         )
 
@@ -193,6 +195,20 @@ class CannotBeShown(Failure):
         return (
             f"A name or a field of this {self.what} holds a secret that this server knows, so nobody can be shown what "
             "would be confirmed. Ask the person to rename it in the Paperspace console first."
+        )
+
+
+@dataclass
+class CannotBeRecorded(Failure):
+    """Arguments that hold a secret. The audit file shows arguments as they are, so nothing is done with these."""
+
+    arguments: list[str]
+
+    def text(self) -> str:
+        where = " and ".join(f"`{one}`" for one in self.arguments)
+        return (
+            f"{where} would put a secret into the operator's audit file: one that this server knows, or that stands in "
+            "another argument of this call. Secrets belong into accessKey and secretKey only: leave it out elsewhere."
         )
 
 
@@ -358,10 +374,11 @@ class Cancelled(Failure):
 
 @dataclass
 class Malformed(Failure):
-    """An answer that is not what either API description promises; `what` names it."""
+    """An answer that is not what either API description promises; `what` names it, `message` is the API's own."""
 
     what: str
     changed: Changed = "nothing"
+    message: str | None = None
 
     def text(self) -> str:
         return (
@@ -370,7 +387,8 @@ class Malformed(Failure):
         )
 
     def short(self) -> str:
-        return f"The API's answer is not usable: {self.what}."
+        said = f' ("{self.message}")' if self.message else ""
+        return f"The API's answer is not usable: {self.what}{said}."
 
 
 @dataclass

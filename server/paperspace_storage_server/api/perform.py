@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from pydantic import SecretStr
 
@@ -15,15 +15,23 @@ from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.wire.messages import Answer, Codec, Decoded, Dialect, Operation
 from paperspace_storage_server.wire.parts import LARGEST_WHOLE
 from paperspace_storage_server.wire.recognise import PROBE, recognise
-from paperspace_storage_tools.errors import Failure, Malformed, ServerTrouble, Unsupported
+from paperspace_storage_tools.errors import Failure, Malformed, Refused, ServerTrouble, Unsupported
 from paperspace_storage_tools.ports import SnapshotQuery
 
 T = TypeVar("T")
 WhenLeft: TypeAlias = Callable[[Failure | None], Awaitable[None]]
 
 
+class Quoting(Protocol):
+    """Makes the API's own words fit to be quoted: without secrets, then cut."""
+
+    def message(self, text: str) -> str: ...
+    def code(self, text: str) -> str: ...
+
+
 class Performing:
-    """Performs operations within one call's budget. Secrets in answers go to `learn`, remarks to `notice`."""
+    """Performs operations within one call's budget. Secrets in answers go to `learn`, remarks to `notice`, and the
+    API's words in failures through `quoting`."""
 
     def __init__(
         self,
@@ -31,11 +39,13 @@ class Performing:
         budget: Budget,
         learn: Callable[[SecretStr], None],
         notice: Callable[[str], None],
+        quoting: Quoting,
     ) -> None:
         self.upstream = upstream
         self.budget = budget
         self.notice = notice
         self._learn = learn
+        self._quoting = quoting
 
     async def codec(self) -> Codec:
         """The codec in use; asks with one harmless GET where no earlier answer has told."""
@@ -52,11 +62,10 @@ class Performing:
                     raise Malformed("it does not show which dialect the API speaks")
                 from paperspace_storage_server.wire.answers import failure_of
 
-                raise failure_of(answer, kind="snapshot", id=None)
+                raise self._quoted(failure_of(answer, kind="snapshot", id=None))
             codec = codec_of(dialect)
-            await _decoded(
-                codec.list_snapshots(SnapshotQuery(limit=1)), answer
-            )  # a stray `[]` or `{}` must not settle it
+            # A stray `[]` or `{}` must not settle it.
+            await self._decode(codec.list_snapshots(SnapshotQuery(limit=1)), answer)
             upstream.dialect = dialect
             return codec
 
@@ -99,6 +108,7 @@ class Performing:
         try:
             decoded = await _decoded(operation, answer)
         except Failure as failure:
+            self._quoted(failure)
             if operation.request.method == "GET":
                 raise
             # A refusal, too, leaves it open what an earlier try of the same request has done. A 408 may come from
@@ -109,6 +119,14 @@ class Performing:
         for secret in decoded.secrets:
             self._learn(secret)
         return decoded.value
+
+    def _quoted(self, failure: Failure) -> Failure:
+        if isinstance(failure, Refused | ServerTrouble | Malformed) and failure.message:
+            failure.message = self._quoting.message(failure.message)
+        if isinstance(failure, Refused):
+            failure.code = self._quoting.code(failure.code) if failure.code else failure.code
+            failure.issues = [self._quoting.message(one) for one in failure.issues]
+        return failure
 
 
 async def _decoded(operation: Operation[T], answer: Answer) -> Decoded[T]:

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from paperspace_storage_server.api import settle
 from paperspace_storage_server.api.creating import Wanted, create
-from paperspace_storage_server.api.perform import Performing
+from paperspace_storage_server.api.perform import Performing, Quoting
 from paperspace_storage_server.api.upstream import Upstream
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_tools.arguments import LARGEST_PAGE
@@ -47,8 +47,9 @@ class PaperspaceStorage(Performing):
         budget: Budget,
         learn: Callable[[SecretStr], None],
         notice: Callable[[str], None],
+        quoting: Quoting,
     ) -> None:
-        super().__init__(upstream, budget, learn, notice)
+        super().__init__(upstream, budget, learn, notice, quoting)
         self.drives = _Drives(self)
         self.snapshots = _Snapshots(self)
         self.providers = _Providers(self)
@@ -61,7 +62,8 @@ class PaperspaceStorage(Performing):
         """What people know the team by; None where the API does not say it, or not at once."""
         upstream = self.upstream
         if upstream.team_name is None:
-            short = Performing(upstream, Budget.of(min(_AT_ONCE, self.budget.left() / 4)), self._learn, self.notice)
+            budget = Budget.of(min(_AT_ONCE, self.budget.left() / 4))
+            short = Performing(upstream, budget, self._learn, self.notice, self._quoting)
             try:
                 upstream.team_name = await short.perform(lambda codec: codec.team_name())
             except (Unsupported, Refused, Malformed):

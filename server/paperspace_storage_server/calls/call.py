@@ -136,7 +136,8 @@ class GuardedCall:
     storage: PaperspaceStorage = field(init=False)
 
     def __post_init__(self) -> None:
-        self.storage = PaperspaceStorage(self.team.upstream, self.budget, self.team.vault.learn, self.notice)
+        team = self.team
+        self.storage = PaperspaceStorage(team.upstream, self.budget, team.vault.learn, self.notice, team.hygiene)
 
     @property
     def protects(self) -> bool:
@@ -144,7 +145,7 @@ class GuardedCall:
 
     def refuse_protected(self, at_stake: AtStake, act: str) -> None:
         if glob := self.team.protection.match(at_stake.name, at_stake.id, *at_stake.also):
-            raise Protected(at_stake.kind, self.team.hygiene.shown(at_stake.name), at_stake.id, glob, act)
+            raise Protected(at_stake.kind, at_stake.name, at_stake.id, glob, act)
         if self.protects and at_stake.unsaid:
             raise ProtectionUnknown(at_stake.kind, at_stake.id, at_stake.unsaid, act)
 
@@ -158,7 +159,7 @@ class GuardedCall:
         await self.team.upstream.sleep(seconds)
 
     async def progress(self, done: float, total: float, message: str) -> None:
-        await self.caller.progress(round(done, 1), round(total, 1), self.team.hygiene.shown(message))
+        await self.caller.progress(round(done, 1), round(total, 1), self.team.hygiene.progress(message))
 
     def notice(self, sentence: str) -> None:
         self.notices.append(sentence)

@@ -81,7 +81,8 @@ class Service:
         call = GuardedCall(self.process, self.team, Budget.of(self.process.settings.call_timeout), caller, tool, given)
         error: str | None = "Interrupted"
         try:
-            outcome = await self._outcome(call)
+            with self.team.vault.in_call():
+                outcome = await self._outcome(call)
             error = type(outcome.failure).__name__ if outcome.failure else None
         except AskedLater:
             error = "AskedLater"
@@ -107,12 +108,12 @@ class Service:
         arguments: Arguments = validate(call.tool, call.given, denied=self._denied)
         for secret in vars(arguments).values():
             if isinstance(secret, SecretStr):
-                self.team.vault.learn(secret)
+                self.team.vault.hear(secret)
         if self.process.audit is None or not call.tool.writes:
             return await call.tool.run(call, arguments)
-        cleaned, _ = self.team.hygiene.result(arguments.model_dump(mode="json", by_alias=True, exclude_none=True))
+        shown = self.team.hygiene.for_audit(arguments.model_dump(mode="json", by_alias=True, exclude_none=True))
         call.attempt = attempt = self.process.audit.begin(
-            call.tool.name, cleaned, call.caller.request_id, principal=call.caller.principal, team=self.team.name
+            call.tool.name, shown, call.caller.request_id, principal=call.caller.principal, team=self.team.name
         )
         try:
             result = await call.tool.run(call, arguments)

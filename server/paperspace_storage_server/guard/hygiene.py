@@ -1,25 +1,40 @@
-"""What goes out to the model: clean, bounded, masked. Text in the API's fields was typed by someone."""
+"""What goes out: clean, masked, bounded, in this order. Text in the API's fields was typed by someone."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import cast
 
 from pydantic_core import to_json
 
-from paperspace_storage_server.guard.secrets import Vault, mask_userinfo
+from paperspace_storage_server.guard.secrets import PART, Kind, Vault, mask_userinfo
 from paperspace_storage_tools.cursors import LONGEST_CURSOR
-from paperspace_storage_tools.errors import CannotBeShown
+from paperspace_storage_tools.errors import CannotBeRecorded, CannotBeShown
 from paperspace_storage_tools.text import clean, has_forbidden
 
 Json = dict[str, object]
 
 LONGEST = {"note": 2000, "error": 600, "nextPage": LONGEST_CURSOR, "notice": 4000}  # characters, by field
 LONGEST_FIELD = 256
+LONGEST_FAILURE = 4000
+LONGEST_MESSAGE = 300  # of an API's message within a failure
+LONGEST_CODE = 40
+
+_INSTANTS = ("dtCreated", "dtDeleted", "dtStarted", "dtFinished")
+_IDS = ("id", "machineId", "privateNetworkId", "teamId", "nextPage")
+MADE = frozenset((*_IDS, *_INSTANTS, "region", "type", "state", "status", "signatureVersion"))
+"""Fields that the API fills from what it made or knows, so no text of a person stands in them. A storage provider's
+region is typed, but a drive's is not, and a region that looks like a password is likelier than one that is."""
+SAID = frozenset({"error", "notice"})
+"""Fields that hold sentences, of the API or of this server about what the API said. In all others someone typed."""
 
 _REMOVED = "Hidden or control characters were removed from text."
 _CUT = "Long text was cut."
 _MASKED = "A secret was masked."
+_CUT_OFF = re.compile(f".{{{PART}}}(?=…)", re.DOTALL)
+_WINDOW = LONGEST_FIELD // 2
+_LOOKED_AT = 65_536  # characters of a text; what is cut off beyond them nobody is shown
 
 
 @dataclass(slots=True)
@@ -27,6 +42,7 @@ class _Done:
     removed: bool = False
     cut: bool = False
     masked: bool = False
+    look_at_made: bool = True
 
 
 class Hygiene:
@@ -38,37 +54,64 @@ class Hygiene:
     def result(self, result: Json) -> tuple[Json, str]:
         """The result and its compact JSON. What had to be removed is said in the result's `notice`."""
         text = to_json(result).decode()
-        if _plain(text) and not self._vault.touches(text):
+        operators = self._vault.may_hold(text)
+        quick = not operators and "notice" not in result and _plain(text)
+        if quick and not self._vault.may_hold_others(lambda: "\n".join(_typed(result))):
             return result, text
-        done = _Done()
+        done = _Done(look_at_made=operators)
         made = cast("Json", self._value(result, "", done))
         remarks = [made.get("notice"), done.removed and _REMOVED, done.cut and _CUT, done.masked and _MASKED]
         if said := [remark for remark in remarks if isinstance(remark, str)]:
             made["notice"] = " ".join(said)
         return made, to_json(made).decode()
 
-    def shown(self, text: str) -> str:
-        """A name or a fact as a person and a model may see it."""
-        return _bounded(self._vault.mask(clean(text)), LONGEST_FIELD)
+    def failure(self, text: str) -> str:
+        """A failure's text, or another sentence that may quote the API: parts of secrets go, too."""
+        return self._text(text, "said", LONGEST_FAILURE)
+
+    def message(self, text: str) -> str:
+        """The API's own words, before they are put into a sentence."""
+        return self._text(text, "said", LONGEST_MESSAGE)
+
+    def code(self, text: str) -> str:
+        """The API's name for an error."""
+        return self._text(text, "said", LONGEST_CODE)
+
+    def progress(self, text: str) -> str:
+        """What is said of a call that goes on."""
+        return self._text(text, "said", LONGEST_FIELD)
 
     def for_person(self, text: str, what: str) -> str:
         """What a person is to read and decide upon: cleaned, and never masked.
 
+        The secrets that callers typed do not count here: else a model could have nothing shown at will.
+
         Raises:
-            CannotBeShown: a known secret stands in it.
+            CannotBeShown: a secret of the operator's or the API's stands in it, or the beginning of one that is cut.
         """
         text = clean(text)
-        if self._vault.mask(text) != text:
+        if self._vault.holds(text, typed=False) or any(map(self._vault.holds_part, _CUT_OFF.findall(text))):
             raise CannotBeShown(what)
         return text
 
-    def failure(self, text: str) -> str:
-        """A failure's text: it may quote the API, so parts of secrets go too."""
-        return _bounded(self._vault.mask_parts(mask_userinfo(clean(text))), 4000)
+    def for_audit(self, arguments: Json) -> Json:
+        """A call's arguments as the audit file shows them: cleaned, and never masked.
+
+        Raises:
+            CannotBeRecorded: one holds a known secret, or one that this very call brings in another argument.
+        """
+        cleaned = {name: clean(one) if isinstance(one, str) else one for name, one in arguments.items()}
+        holding = [name for name, one in cleaned.items() if isinstance(one, str) and self._vault.holds(one, typed=True)]
+        if holding:
+            raise CannotBeRecorded(holding)
+        return cleaned
 
     def _value(self, value: object, key: str, done: _Done) -> object:
         if isinstance(value, str):
-            return self._text(value, key, done)
+            longest = LONGEST.get(key, LONGEST_FIELD)
+            if key in MADE and not done.look_at_made and len(value) <= longest and not has_forbidden(value):
+                return value
+            return self._text(value, _kind(key), longest, done)
         if isinstance(value, dict):
             items = cast("Json", value).items()
             return {name: self._value(one, name, done) for name, one in items}
@@ -76,25 +119,48 @@ class Hygiene:
             return [self._value(one, key, done) for one in cast("list[object]", value)]
         return value
 
-    def _text(self, text: str, key: str, done: _Done) -> str:
+    def _text(self, text: str, kind: Kind, longest: int, done: _Done | None = None) -> str:
+        """Cleaned, then masked, then cut: a secret that is cut first is no longer known for one."""
+        done = done or _Done()
+        fits = len(text) <= 2 * longest
+        text = text[:_LOOKED_AT]
         if has_forbidden(text):
             text = clean(text)
             done.removed = True
-        masked = self._vault.mask(mask_userinfo(text) if key == "endpoint" else text)
-        done.masked |= masked != text
-        bounded = _bounded(masked, LONGEST.get(key, LONGEST_FIELD))
-        done.cut |= bounded != masked
-        return bounded
+        masked = self._vault.mask(text if kind == "made" else mask_userinfo(text), kind, keep=2 * longest)
+        if masked is not text:
+            done.masked |= masked != text[: 2 * longest]
+        if fits and len(masked) <= longest:
+            return masked
+        done.cut = True
+        return masked[: longest - 1] + "…"
 
 
-def _bounded(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+def _kind(field: str) -> Kind:
+    return "made" if field in MADE else "said" if field in SAID else "typed"
+
+
+def _typed(value: Json) -> list[str]:
+    """All texts in an object that are not `made`."""
+    found: list[str] = []
+    for key, one in value.items():
+        if isinstance(one, str):
+            if key not in MADE:
+                found.append(one)
+        elif isinstance(one, dict):
+            found += _typed(cast("Json", one))
+        elif isinstance(one, list):
+            for item in cast("list[object]", one):
+                found += _typed({key: item})
+    return found
 
 
 def _plain(text: str) -> bool:
-    """Whether this JSON text certainly needs no cleaning: printable ASCII, no escapes, no long string."""
+    """Whether this JSON text certainly needs no cleaning and quotes nobody: printable ASCII, no escapes, none long."""
     # JSON escapes every control character but DEL; an @ may stand in a URL that holds a password.
     if not text.isascii() or "\\" in text or "\x7f" in text or "@" in text:
         return False
-    # No piece between two strings is longer than the bound, so no string is: there are no escaped quotes here.
-    return len(text) <= LONGEST_FIELD or max(map(len, text.split('","'))) <= LONGEST_FIELD
+    if '"error":' in text:
+        return False
+    # A string longer than the bound would fill one of these windows without a quotation mark: there are none escaped.
+    return all(text.find('"', at, at + _WINDOW) >= 0 for at in range(0, len(text) - _WINDOW, _WINDOW))

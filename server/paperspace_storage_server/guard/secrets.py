@@ -1,29 +1,46 @@
-"""Which secrets this process knows, and masking them in text that goes out.
+"""Which secrets this process knows, and masking them in text that goes out. Knows no field and no surface.
 
-A secret is a `SecretStr` from the moment it is read. Whatever text leaves the process (results, errors, logs, the
-audit file) passes `mask` or `mask_parts`, so that a secret which the API puts into a name, or quotes in a message,
-does not reach the model either.
+A secret is a `SecretStr` from the moment it is read. All text that leaves the process passes `Vault.mask`, so that a
+secret which the API puts into a name, or quotes in a message, does not come out either.
+
+Three kinds are kept apart. The operator's own last as long as the process. What the API's answers bring is remembered
+up to a bound. What a caller types is known during that call alone, and masks what that call answers and logs: kept any
+longer, a model could type the names of things as keys and so blank what others, and the person, are shown.
 """
 
 from __future__ import annotations
 
-import base64
 import re
+import sys
 from collections import OrderedDict
-from urllib.parse import quote
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal, TypeAlias
 
 from pydantic import SecretStr
-from pydantic_core import to_json
+
+from paperspace_storage_server.guard.spelling import BASE64, View, in_base64, spellings, views
+
+Kind: TypeAlias = Literal["made", "typed", "said"]
+"""What a text is. `made` by the API from a fixed choice (an id, a date, a region): only the operator's own secrets are
+masked in it, for a password `ny2` must not blank every region. `typed` by someone (a name): every secret, whole, in any
+spelling. `said`, a sentence that may quote strangers: parts of secrets, and short ones, too."""
 
 MASK = "[secret]"
 SHORTEST = 8
-"""Characters from which on a secret is masked inside longer text. A shorter one is masked as a whole word only:
+"""Characters from which on a secret is masked wherever it stands. A shorter one is masked as a word of a sentence only:
 masking `test` wherever it occurs would destroy names and protect nothing."""
-_PART = 8  # characters of a secret that give it away when an error message quotes the beginning of it
-_MOST_RECENT = 512
-"""More than one page of a list can bring: 120 providers have 240 keys."""
+PART = 8  # characters of a secret that give it away when a message quotes only a piece of it
+LONGEST = 4096  # characters of a secret that are known; no key is longer
+MOST_PASSING = 512, 32_768
+"""Secrets and their characters. More than a page of a list can bring: 120 providers have 240 keys of up to 90."""
+_FEW = 50  # secrets whose pieces are no burden on memory
+_SAMPLED = 60  # from so many times the step on samples are quicker than searching for each spelling
+_STRETCH = 12  # characters that one of a secret can take where it is escaped twice over
+KEPT = 8192  # characters of a text that come out masked; what is shown anywhere is shorter
 
-_USERINFO = re.compile(r"(?<=://)[^/\s@\"]*@")
+_USERINFO = re.compile(r"(?<=://)(?:[^/\s@\"]*|[^/:\s@\"]*:(?!\d+/)[^\s@\"]*)@")
 
 
 def mask_userinfo(text: str) -> str:
@@ -31,105 +48,232 @@ def mask_userinfo(text: str) -> str:
     return _USERINFO.sub(f"{MASK}@", text) if "@" in text else text
 
 
+class _Known:
+    """Secrets of one kind: the long ones with all their spellings, the short ones as words."""
+
+    def __init__(self, most: tuple[int, int] | None = None) -> None:
+        self.long: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self.short: OrderedDict[str, None] = OrderedDict()
+        self.longest = 0  # characters of a secret
+        self.shortest = sys.maxsize  # characters of a spelling; of one that is forgotten, perhaps
+        self._most = most
+        self._characters = 0
+        self._pieces: frozenset[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.long) + len(self.short)
+
+    def add(self, secret: SecretStr) -> None:
+        text = secret.get_secret_value()[:LONGEST]
+        if not text:
+            return
+        if len(text) < SHORTEST:
+            self.short[text] = None
+            self.short.move_to_end(text)
+        else:
+            if text not in self.long:
+                self.long[text] = tuple(one for one in spellings(text) if len(one) >= SHORTEST)
+                self._pieces = None
+                self._characters += len(text)
+                self.longest = max(self.longest, len(text))
+                self.shortest = min([self.shortest, *map(len, self.long[text])])
+            self.long.move_to_end(text)
+        if self._most is not None:
+            self._forget(*self._most)
+
+    def _forget(self, most: int, characters: int) -> None:
+        while len(self.short) > most:
+            self.short.popitem(last=False)
+        while len(self.long) > most or self._characters > characters:
+            forgotten, _ = self.long.popitem(last=False)
+            self._pieces = None
+            self._characters -= len(forgotten)
+            if len(forgotten) == self.longest:
+                self.longest = max(map(len, self.long), default=0)
+
+    def pieces(self) -> frozenset[str]:
+        """All runs of `PART` characters in any spelling; made when they are first needed."""
+        if self._pieces is None:
+            spelled = (one for written in self.long.values() for one in written)
+            self._pieces = frozenset(one[at : at + PART] for one in spelled for at in range(len(one) - PART + 1))
+        return self._pieces
+
+    def may_be_in(self, text: str) -> bool:
+        """Whether a spelling stands in it, or seems to."""
+        step = self.shortest - PART + 1
+        if len(self.long) <= _FEW and len(self.long) * step > _SAMPLED:
+            # No spelling fits between two samples without a piece of it being one.
+            samples = [text[at : at + PART] for at in range(0, len(text) - PART + 1, step)]
+            return not self.pieces().isdisjoint(samples)
+        return any(spelling in text for written in self.long.values() for spelling in written)
+
+
+class _Call:
+    """What the caller of one call has typed."""
+
+    def __init__(self, vault: Vault) -> None:
+        self.vault = vault
+        self.typed = _Known()
+
+
+_CALL: ContextVar[_Call | None] = ContextVar("call", default=None)
+
+
 class Vault:
-    """The known secrets: lasting ones (key, profiles) and the most recent passing ones (arguments, passwords)."""
+    """The secrets of one team."""
 
     def __init__(self) -> None:
-        self._lasting: dict[str, tuple[str, ...]] = {}
-        self._recent: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._lasting = _Known()
+        self._passing = _Known(MOST_PASSING)
 
     def __repr__(self) -> str:
-        return f"<Vault of {len(self._lasting) + len(self._recent)} secrets>"
+        return f"<Vault of {len(self._lasting) + len(self._passing)} secrets>"
 
     def keep(self, secret: SecretStr) -> None:
-        """Mask it as long as the process lives."""
-        if text := secret.get_secret_value():
-            self._lasting[text] = _spellings(text)
+        """The operator's own: masked as long as the process lives."""
+        self._lasting.add(secret)
 
     def learn(self, secret: SecretStr) -> None:
-        """Mask it from now on; it is forgotten when `_MOST_RECENT` others have come after it."""
-        text = secret.get_secret_value()
-        if not text or text in self._lasting:
-            return
-        self._recent[text] = _spellings(text)
-        self._recent.move_to_end(text)
-        while len(self._recent) > _MOST_RECENT:
-            self._recent.popitem(last=False)
+        """One that the API has answered: masked until `MOST_PASSING` others have come after it."""
+        self._passing.add(secret)
 
-    def mask(self, text: str) -> str:
-        """The text with every known secret replaced; the same object where none is in it."""
-        for known in (self._lasting, self._recent):
-            for secret, spellings in known.items():
-                if len(secret) < SHORTEST:
-                    if text == secret:
-                        return MASK
-                    continue
-                for spelling in spellings:
-                    if spelling in text:
-                        text = text.replace(spelling, MASK)
-        return text
+    @contextmanager
+    def in_call(self) -> Generator[None]:
+        """One call of this team: what is heard in it is masked in what it answers and logs, and then forgotten."""
+        token = _CALL.set(_Call(self))
+        try:
+            yield
+        finally:
+            _CALL.reset(token)
 
-    def touches(self, text: str) -> bool:
-        """Whether `mask` could change something in this JSON text: one quick look for a whole result."""
-        for known in (self._lasting, self._recent):
-            for secret, spellings in known.items():
-                if any(spelling in text for spelling in (spellings if len(secret) >= SHORTEST else (f'"{secret}"',))):
-                    return True
-        return False
+    def hear(self, secret: SecretStr) -> None:
+        """One that the caller of the present call has typed."""
+        if (call := _CALL.get()) is not None:
+            call.typed.add(secret)
 
-    def mask_parts(self, text: str) -> str:
-        """As `mask`, and also beginnings, ends and middles of secrets: for errors and logs, which quote strangers."""
-        text = self.mask(text)
-        parts = _parts(text)
-        for known in (self._lasting, self._recent):
-            for secret, spellings in known.items():
-                if len(secret) < SHORTEST:
-                    text = _mask_words(text, secret)
-                    continue
-                for spelling in spellings:  # an encoded one may be cut off too
-                    # Nearly always there is none in it: looking at each place of the text for each of hundreds of
-                    # secrets would hold up every other call.
-                    if any(spelling[at : at + _PART] in parts for at in range(len(spelling) - _PART + 1)):
-                        text = _mask_runs(text, spelling)
-                        parts = _parts(text)
-        return text
+    def mask(self, text: str, kind: Kind, *, keep: int = KEPT) -> str:
+        """The text with every secret in it replaced; the same object where none is. Longer than `keep`, it is cut.
+
+        It is looked at beyond the cut, so that no secret which begins before it comes out in part.
+        """
+        kinds = (self._lasting,) if kind == "made" else (self._lasting, self._passing, self._typed())
+        longest = max([known.longest for known in kinds])
+        looked_at = text[: keep + _STRETCH * longest] if len(text) > keep else text
+        if kind != "said" and not _may_hold(looked_at, kinds):
+            return text[:keep]
+        spans = _merged(_spans(looked_at, kinds, kind))
+        if not spans:
+            return text[:keep]
+        made: list[str] = []
+        end = 0
+        for start, stop in spans:
+            if start < keep:
+                made += (text[end:start], MASK)
+                end = stop
+        made.append(text[end : max(keep, end)])
+        return "".join(made)
+
+    def holds(self, text: str, *, typed: bool) -> bool:
+        """Whether a whole secret stands in it: the operator's, the API's, and where `typed` the present caller's.
+
+        Short ones do not count, for each of them is some word.
+        """
+        kinds = (self._lasting, self._passing, *((self._typed(),) if typed else ()))
+        return any(True for view in views(text) for _ in _whole(view, kinds))
+
+    def holds_part(self, text: str) -> bool:
+        """Whether a text of `PART` characters is a piece of a secret of the operator's or the API's."""
+        return text in self._lasting.pieces() or text in self._passing.pieces()
+
+    def may_hold(self, text: str) -> bool:
+        """Whether a secret of the operator's could stand in this text: one quick look for a whole result."""
+        return _may_hold(text, (self._lasting,))
+
+    def may_hold_others(self, typed: Callable[[], str]) -> bool:
+        """Whether another secret could stand in what is `typed`."""
+        others = [known for known in (self._passing, self._typed()) if known.long]
+        return bool(others) and _may_hold(typed(), others)
+
+    def _typed(self) -> _Known:
+        call = _CALL.get()
+        return call.typed if call is not None and call.vault is self else _NOTHING
 
 
-def _spellings(secret: str) -> tuple[str, ...]:
-    """The secret as it may stand in text: itself, percent-encoded, JSON-escaped, base64."""
-    as_json = to_json(secret).decode("utf-8", "replace")[1:-1]
-    encoded = base64.b64encode(secret.encode("utf-8", "surrogatepass")).decode().rstrip("=")
-    percent = quote(secret, safe="", errors="replace")
-    return tuple(dict.fromkeys((secret, as_json, percent, encoded)))
+_NOTHING = _Known()
 
 
-def _mask_words(text: str, word: str) -> str:
-    start = 0
-    while (at := text.find(word, start)) >= 0:
+def present_vault() -> Vault | None:
+    """That of the team whose call this is; None outside of any call."""
+    call = _CALL.get()
+    return None if call is None else call.vault
+
+
+def _may_hold(text: str, kinds: Iterable[_Known]) -> bool:
+    """One quick look: False where certainly no whole secret stands in it."""
+    escaped = "%" in text or "\\" in text or "&" in text
+    return any(len(text) >= known.shortest and (escaped or known.may_be_in(text)) for known in kinds)
+
+
+def _spans(text: str, kinds: Sequence[_Known], kind: Kind) -> Iterator[tuple[int, int]]:
+    for view in views(text):
+        yield from _whole(view, kinds)
+        if kind == "said":
+            yield from _parts(view, kinds)
+    if kind == "said":
+        for known in kinds:
+            for word in known.short:
+                yield from _words(text, word)
+
+
+def _whole(view: View, kinds: Iterable[_Known]) -> Iterator[tuple[int, int]]:
+    """Where whole secrets stand."""
+    text = view.text
+    if len(text) < SHORTEST:
+        return
+    for known in kinds:
+        for secret, written in known.long.items():
+            for spelling in written:
+                at = text.find(spelling)
+                while at >= 0:
+                    end = at + len(spelling)
+                    if spelling != secret and spelling in in_base64(secret):
+                        at, end = at - (text[at - 1 : at] in BASE64), end + (text[end : end + 1] in BASE64)
+                    yield view.place(at, end)
+                    at = text.find(spelling, end)
+
+
+def _parts(view: View, kinds: Iterable[_Known]) -> Iterator[tuple[int, int]]:
+    """Where pieces of secrets stand, `PART` characters each; longer ones come out as several that overlap.
+
+    One look at each place of the text, however many secrets there are.
+    """
+    text = view.text
+    places = range(len(text) - PART + 1)
+    there = {text[at : at + PART] for at in places}
+    found = {piece for known in kinds if known.long for piece in there & known.pieces()}
+    if found:
+        for at in places:
+            if text[at : at + PART] in found:
+                yield view.place(at, at + PART)
+
+
+def _words(text: str, word: str) -> Iterator[tuple[int, int]]:
+    """Where a short secret stands alone, outside of a mask that is there already."""
+    at = text.find(word)
+    while at >= 0:
         end = at + len(word)
         alone = not (text[at - 1 : at].isalnum() or text[end : end + 1].isalnum())
-        if alone:
-            text = text[:at] + MASK + text[end:]
-            end = at + len(MASK)
-        start = end
-    return text
+        if alone and text[max(at - 1, 0) : end + 1] != MASK:
+            yield at, end
+        at = text.find(word, end)
 
 
-def _parts(text: str) -> set[str]:
-    return {text[at : at + _PART] for at in range(len(text) - _PART + 1)}
-
-
-def _mask_runs(text: str, secret: str) -> str:
-    """Mask every run of `_PART` or more characters of the secret."""
-    at = 0
-    while at + _PART <= len(text):
-        place = secret.find(text[at : at + _PART])
-        if place < 0:
-            at += 1
-            continue
-        end = _PART
-        while at + end < len(text) and text[at : at + end + 1] in secret:
-            end += 1
-        text = text[:at] + MASK + text[at + end :]
-        at += len(MASK)
-    return text
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same places in order, those that touch as one."""
+    made: list[tuple[int, int]] = []
+    for start, stop in sorted(spans):
+        if made and start <= made[-1][1]:
+            made[-1] = (made[-1][0], max(made[-1][1], stop))
+        else:
+            made.append((start, stop))
+    return made

@@ -9,9 +9,10 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
-from paperspace_storage_server.guard.secrets import Vault
+from paperspace_storage_server.guard.secrets import Vault, present_vault
 from paperspace_storage_tools.text import clean
 
+_LONGEST = 65_536  # characters of one record, traceback included
 _INPUT = re.compile(r"input_value=.*?(?=, input_type=|$)", re.MULTILINE)
 """pydantic quotes what it was given, which may be a secret that nobody has learned yet."""
 
@@ -24,8 +25,15 @@ class MaskingFormatter(logging.Formatter):
         self._vault = vault
 
     def format(self, record: logging.LogRecord) -> str:
-        text = _INPUT.sub("input_value=[hidden]", super().format(record))
-        return self._vault.mask_parts("\n".join(clean(line) for line in text.split("\n")))
+        return self.masked(super().format(record))
+
+    def masked(self, text: str) -> str:
+        """Without the secrets of the process, nor those of the team whose call this is."""
+        text = _INPUT.sub("input_value=[hidden]", text[:_LONGEST])
+        text = "\n".join(clean(line) for line in text.split("\n"))
+        for vault in {self._vault, present_vault() or self._vault}:
+            text = vault.mask(text, "said", keep=_LONGEST)
+        return text
 
 
 class JsonFormatter(MaskingFormatter):
@@ -41,13 +49,9 @@ class JsonFormatter(MaskingFormatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         line.update(getattr(record, "fields", {}))
-        return json.dumps({name: self._masked(one) for name, one in line.items() if one is not None})
-
-    def _masked(self, value: object) -> object:
-        """Before it is encoded: a mask inside an escape would leave no JSON."""
-        if not isinstance(value, str):
-            return value
-        return self._vault.mask_parts(_INPUT.sub("input_value=[hidden]", value))
+        # Masked before it is encoded: a mask inside an escape would leave no JSON.
+        said = {name: self.masked(one) if isinstance(one, str) else one for name, one in line.items()}
+        return json.dumps({name: one for name, one in said.items() if one is not None})
 
 
 def log_to_stderr(level: str, vault: Vault, form: Literal["text", "json"] = "text") -> None:

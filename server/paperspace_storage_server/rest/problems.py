@@ -21,6 +21,7 @@ _TYPE = "urn:paperspace-storage-mcp:"
 _STATUSES: dict[type[Failure], int] = {
     errors.InvalidArguments: 400,
     errors.UnknownProfile: 400,
+    errors.CannotBeRecorded: 400,
     errors.ProfilePinned: 403,
     errors.Protected: 403,
     errors.ProtectionUnknown: 403,

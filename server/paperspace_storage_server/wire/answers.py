@@ -15,7 +15,7 @@ from paperspace_storage_tools.text import clean
 
 T = TypeVar("T")
 
-_LONGEST_MESSAGE = 300  # characters of an API's message that are kept
+_KEPT = 8192  # characters of an API's message: more than are shown, for what is cut cannot be masked
 _MOST_ISSUES = 5
 _ERROR_FIELDS = ("error", "errors")
 
@@ -175,15 +175,15 @@ def failure_of(answer: Answer, *, kind: Kind, id: str | None) -> Failure:
     """The failure that an answer with an unwanted status is."""
     status = answer.status
     said = None if looks_like_html(answer) else error_body(answer.body)
-    message = clean(said.message)[:_LONGEST_MESSAGE] if said else None
+    message = clean(said.message[:_KEPT]) if said else None
     if status == 429:
         return RateLimited(answer.retry_after, answer.tries)
     if status == 404 and said is None:
         # A gateway's page says nothing of what the API has: neither that it is gone nor that it never was.
         return Malformed("it is a 404 that is not the API's own, as a gateway gives it")
     if 400 <= status < 500:
-        issues = [clean(one.message)[:_LONGEST_MESSAGE] for one in (said.issues or [])[:_MOST_ISSUES]] if said else []
-        code = clean(said.code)[:40] if said else None
+        issues = [clean(one.message[:_KEPT]) for one in (said.issues or [])[:_MOST_ISSUES]] if said else []
+        code = clean(said.code[:_KEPT]) if said else None
         return Refused(status, code, message, kind, id, [text for text in issues if text])
     if status >= 500:
         return ServerTrouble(status, message, answer.tries)
@@ -204,7 +204,7 @@ def _refuse_error_body(status: int, body: bytes, kind: Kind) -> None:
     """Raise for a failure that came under a 2xx. No resource has these fields (but an event its `error`), so one
     that has an id, too, is none; the search spares a long list the second parsing."""
     if b'"code"' in body and b'"message"' in body and (said := error_body(body)) is not None:
-        raise Malformed(f'status {status} with an error body ("{clean(said.message)[:_LONGEST_MESSAGE]}")')
+        raise Malformed(f"status {status} with an error body", message=clean(said.message[:_KEPT]))
     if b'"success"' not in body and (kind == "machine event" or b'"error' not in body):
         return
     try:

@@ -150,9 +150,14 @@ async def _way(settings: Settings) -> list[Point]:
 async def _asked(settings: Settings, upstream: Upstream) -> list[Point]:
     """What the API says to this key."""
     from paperspace_storage_server.api.storage import PaperspaceStorage
+    from paperspace_storage_server.guard.hygiene import Hygiene
+    from paperspace_storage_server.guard.secrets import Vault
 
     budget = Budget.of(min(settings.call_timeout, PATIENCE))
-    storage = PaperspaceStorage(upstream, budget, lambda secret: None, lambda sentence: None)
+    vault = Vault()  # what stands in the way may quote the key that it was sent
+    if settings.api_key is not None:
+        vault.keep(settings.api_key)
+    storage = PaperspaceStorage(upstream, budget, vault.learn, lambda sentence: None, Hygiene(vault))
     try:
         codec = await storage.codec()
     except Failure as failure:
