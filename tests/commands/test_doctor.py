@@ -152,6 +152,13 @@ async def test_something_else_answers_there(head: str, body: bytes, said: str) -
     assert found[3] == NOT_TRIED
 
 
+async def test_what_answers_there_may_quote_the_key_and_it_does_not_come_out() -> None:
+    body = f'{{"code": "X", "message": "who is {MARK}, or {MARK[:10]}..."}}'.encode()
+    async with port(answering("503 Unavailable\r\ncontent-type: application/json", body)) as number:
+        found = await points_of_api(of(f"http://127.0.0.1:{number}/v1"))
+    assert 'The API said: "who is [secret], or [secret]..."' in found[1].found
+
+
 async def test_an_api_that_says_nothing_is_given_up() -> None:
     async with port(silent) as number:
         found = await points_of_api(of(f"http://127.0.0.1:{number}/v1", call_timeout=0.3))
