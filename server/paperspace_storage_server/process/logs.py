@@ -25,12 +25,13 @@ class MaskingFormatter(logging.Formatter):
         self._vault = vault
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._safe(super().format(record))
+        return self.masked(super().format(record))
 
-    def _safe(self, text: str) -> str:
-        text = _INPUT.sub("input_value=[hidden]", text)
-        text = "\n".join(clean(line) for line in text[:_LONGEST].split("\n"))
-        for vault in {self._vault, present_vault() or self._vault}:  # and that of the team whose call this is
+    def masked(self, text: str) -> str:
+        """Without the secrets of the process, nor those of the team whose call this is."""
+        text = _INPUT.sub("input_value=[hidden]", text[:_LONGEST])
+        text = "\n".join(clean(line) for line in text.split("\n"))
+        for vault in {self._vault, present_vault() or self._vault}:
             text = vault.mask(text, "said", keep=_LONGEST)
         return text
 
@@ -48,11 +49,9 @@ class JsonFormatter(MaskingFormatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         line.update(getattr(record, "fields", {}))
-        return json.dumps({name: self._masked(one) for name, one in line.items() if one is not None})
-
-    def _masked(self, value: object) -> object:
-        """Before it is encoded: a mask inside an escape would leave no JSON."""
-        return self._safe(value) if isinstance(value, str) else value
+        # Masked before it is encoded: a mask inside an escape would leave no JSON.
+        said = {name: self.masked(one) if isinstance(one, str) else one for name, one in line.items()}
+        return json.dumps({name: one for name, one in said.items() if one is not None})
 
 
 def log_to_stderr(level: str, vault: Vault, form: Literal["text", "json"] = "text") -> None:
