@@ -54,6 +54,30 @@ async def test_a_protected_machine_or_snapshot_name_is_not_restored_over() -> No
             assert one.api.writes == []
 
 
+async def test_a_machine_is_protected_by_its_name_too_where_the_api_tells_it() -> None:
+    async with world("live", confirm="never") as known:
+        (machine,) = [
+            one for one in (await known.api.ask("GET", "/machines"))["items"] if one["id"] == known.ids["machine"]
+        ]
+    for glob in (machine["name"], machine["name"][:4].upper() + "*"):
+        async with world("live", confirm="never", protect=[glob]) as one:
+            text = await one.text("restore_snapshot", {"id": one.ids["snapshot"]})
+            assert f'matches --protect "{glob}", so it cannot be restored over' in text
+            assert one.api.writes == []
+    async with world("live", confirm="never", protect=["another"]) as one:
+        assert '"status":' in await one.text("restore_snapshot", {"id": one.ids["snapshot"]})
+
+
+async def test_a_machine_that_is_in_no_list_or_whose_list_may_not_be_read_is_not_restored_over() -> None:
+    empty = httpx.Response(200, json={"hasMore": False, "items": []})
+    denied = httpx.Response(403, json={"code": "FORBIDDEN", "message": "no machines for you"})
+    for answer, said in ((empty, "does not say the machine of snapshot"), (denied, "This key may not do that")):
+        async with world("live", confirm="never", protect=["prod-*"]) as one:
+            one.api.instead = lambda request, answer=answer: answer if "/machines" in request.url.path else None
+            assert said in await one.text("restore_snapshot", {"id": one.ids["snapshot"]})
+            assert one.api.writes == []
+
+
 async def test_growth_and_notes_of_what_is_protected_are_allowed() -> None:
     async with world("published", protect=["*"]) as one:
         drive, snapshot = one.ids["drive"], one.ids["snapshot"]

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from paperspace_storage_tools.arguments import (
+    LARGEST_PAGE,
     Arguments,
     ById,
     Confirm,
@@ -26,7 +27,7 @@ from paperspace_storage_tools.errors import Failure, OutcomeUnknown, SafetySnaps
 from paperspace_storage_tools.globs import matcher
 from paperspace_storage_tools.machine_events import follow
 from paperspace_storage_tools.models import Deleted, Page, Restored, Snapshot, SnapshotList
-from paperspace_storage_tools.ports import AtStake, Call, NewSnapshot, SnapshotChange, SnapshotQuery
+from paperspace_storage_tools.ports import AtStake, Call, NewSnapshot, PlaceQuery, SnapshotChange, SnapshotQuery
 from paperspace_storage_tools.snapshot_summary import summarise
 from paperspace_storage_tools.text import in_quotes
 from paperspace_storage_tools.tool import Tool
@@ -235,9 +236,33 @@ async def _restore_preview(call: Call, snapshot: Snapshot, safe: bool) -> tuple[
             many = "later snapshot holds" if count == "1" else f"{count} later snapshots hold"
             lost += f", also what its {many} ({names}{rest})"
     safety = "a safety snapshot is made first" if safe else "WITHOUT a safety snapshot first"
-    also = (snapshot.machine_id,) if snapshot.machine_id else ()
-    unsaid = base.unsaid if also else "the machine"
-    return replace(base, facts=(*base.facts, lost, safety), also=also, unsaid=unsaid), later
+    named = await _names_of_machine(call, snapshot.machine_id)
+    unsaid = "the machine" if named is None else base.unsaid
+    return replace(base, facts=(*base.facts, lost, safety), also=named or (), unsaid=unsaid), later
+
+
+async def _names_of_machine(call: Call, id: str | None) -> tuple[str, ...] | None:
+    """What protection may know the machine by that is written over: its id, and its name where anything is protected.
+
+    None where the API does not say it. The published dialect knows no machines, so there it is the id alone.
+    """
+    if id is None:
+        return None
+    if not call.protects:
+        return (id,)
+    after: str | None = None
+    for _ in range(_MOST_PAGES):
+        try:
+            page = await call.storage.machines.list(PlaceQuery(after=after, limit=LARGEST_PAGE))
+        except Unsupported:
+            return (id,)
+        for machine in page.items:
+            if machine.id == id:
+                return None if machine.name is None else (id, machine.name)
+        after = page.next_page
+        if after is None:
+            break
+    return None
 
 
 async def _later(call: Call, snapshot: Snapshot, machine_id: str) -> tuple[list[Snapshot], bool]:

@@ -105,15 +105,18 @@ class _Known:
             # No spelling fits between two samples without a piece of it being one.
             samples = (text[at : at + PART] for at in range(0, len(text) - PART + 1, step))  # never all at once
             return not self.pieces().isdisjoint(samples)
-        return any(spelling in text for written in self.long.values() for spelling in written)
+        is_in = text.__contains__
+        return any(any(map(is_in, written)) for written in self.long.values())
 
 
 class _Call:
     """What the caller of one call has typed."""
 
+    __slots__ = ("typed", "vault")
+
     def __init__(self, vault: Vault) -> None:
         self.vault = vault
-        self.typed = _Known()
+        self.typed: _Known | None = None
 
 
 _CALL: ContextVar[_Call | None] = ContextVar("call", default=None)
@@ -149,6 +152,7 @@ class Vault:
     def hear(self, secret: SecretStr) -> None:
         """One that the caller of the present call has typed."""
         if (call := _CALL.get()) is not None:
+            call.typed = call.typed or _Known()
             call.typed.add(secret)
 
     def mask(self, text: str, kind: Kind, *, keep: int = KEPT) -> str:
@@ -196,7 +200,7 @@ class Vault:
 
     def _typed(self) -> _Known:
         call = _CALL.get()
-        return call.typed if call is not None and call.vault is self else _NOTHING
+        return call.typed or _NOTHING if call is not None and call.vault is self else _NOTHING
 
 
 _NOTHING = _Known()
@@ -210,8 +214,10 @@ def present_vault() -> Vault | None:
 
 def _may_hold(text: str, kinds: Iterable[_Known]) -> bool:
     """One quick look: False where certainly no whole secret stands in it."""
-    escaped = "%" in text or "\\" in text or "&" in text
-    return any(len(text) >= known.shortest and (escaped or known.may_be_in(text)) for known in kinds)
+    for known in kinds:
+        if len(text) >= known.shortest and ("%" in text or "\\" in text or "&" in text or known.may_be_in(text)):
+            return True
+    return False
 
 
 def _spans(text: str, kinds: Sequence[_Known], kind: Kind) -> Iterator[tuple[int, int]]:
