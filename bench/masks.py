@@ -57,8 +57,8 @@ def main() -> None:
         guarded = Hygiene(vault)
         costs = (
             microseconds(lambda: guarded.result(plain)),  # noqa: B023 - called at once
-            microseconds(lambda: guarded.result(accented)),  # noqa: B023
-            microseconds(lambda: guarded.failure(failure)),  # noqa: B023
+            microseconds(lambda: guarded.result(accented)),  # noqa: B023 - as above
+            microseconds(lambda: guarded.failure(failure)),  # noqa: B023 - as above
         )
         print(f"{f'{operators}, {api} of {length}':<24}{costs[0]:>10.0f}{costs[1]:>16.0f}{costs[2]:>13.0f}")
 

@@ -70,6 +70,8 @@ async def test_a_reader_lists_all_tools_of_the_team_and_reads(
         assert [tool["name"] for tool in listed["tools"]] == [tool.name for tool in CATALOGUE]
         if era == "modern":
             assert listed["cacheScope"] == "private"  # it depends on who asks
+            skills = result(await world.rpc(era, reader, "skills/list"))["result"]
+            assert skills["cacheScope"] == "private"  # so do the skills, which follow the tools
         assert structured(await world.call(era, reader, "get_storage_utilization"))["total"] > 0
         unknown = await world.call(era, reader, "delete_everything")
         assert '"code":-32602' in unknown.text

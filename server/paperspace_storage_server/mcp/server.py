@@ -71,7 +71,7 @@ def build_server(services: Services) -> Server[Any]:
     def selected(context: Context) -> Collection[str]:
         return service_of(context).tools
 
-    offers: Sequence[Offer] = (Apps(selected), Skills(selected), TeamResources(service_of))
+    offers: Sequence[Offer] = (Apps(selected), Skills(selected, lists_live), TeamResources(service_of))
     prompts = Prompts(selected)
     completions = Completions(service_of, selected)
     tasks = Tasks(service_of)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server import Server
+from mcp.server.caching import CacheHint
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, PaginatedRequestParams, RequestParams, Resource, ResourceTemplate
 
@@ -39,10 +40,12 @@ class _Folder(PaginatedRequestParams):
 class Skills:
     """`offers.Offer` of the skills that can be carried out with the caller's tools."""
 
-    life = LIST_LIFE
+    life = LIST_LIFE  # of a file, which is the same for all who have it
 
-    def __init__(self, selected: Selected) -> None:
+    def __init__(self, selected: Selected, listing: CacheHint = LIST_LIFE) -> None:
+        """`listing` is the life of what depends on who asks."""
         self._selected = selected
+        self._listing = listing
 
     def extend(self, server: Server[Any]) -> None:
         server.extensions[EXTENSION] = {"directoryRead": True}
@@ -67,13 +70,13 @@ class Skills:
         modern_only(context, "skills/list")
         first_page(params.cursor)
         entries = [_entry(skill) for skill in self._served(context)]
-        return {"resultType": COMPLETE, "skills": entries, **life(LIST_LIFE)}
+        return {"resultType": COMPLETE, "skills": entries, **life(self._listing)}
 
     async def _get(self, context: Context, params: _Uri) -> Json:
         modern_only(context, "skills/get")
         for skill in self._served(context):
             if params.uri == _uri(skill, skill.files[0]):
-                return {"resultType": COMPLETE, "skill": _entry(skill), **life(LIST_LIFE)}
+                return {"resultType": COMPLETE, "skill": _entry(skill), **life(self._listing)}
         raise MCPError(INVALID_PARAMS, f"No skill is served at {_shown(params.uri)}", {"uri": params.uri[:2000]})
 
     async def _read_folder(self, context: Context, params: _Folder) -> Json:

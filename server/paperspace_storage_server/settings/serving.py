@@ -89,7 +89,8 @@ class ServingSettings(BaseModel):
         default=None, description="TOML with a table per team: its key, its members, its policy"
     )
     connect: Annotated[bool, Shown("hosting")] = Field(
-        default=False, description="who has no team may hand in a team's key on `/connect`"
+        default=False,
+        description="who has no team may hand in a team's key on `/connect`; not served yet: the start stops",
     )
     oidc_client_id: Annotated[str | None, Shown("hosting", "ID")] = Field(
         default=None, min_length=1, description="this server's own client at the issuer, for signing in on `/connect`"
