@@ -1,4 +1,4 @@
-"""What faults cost: `--matrix` prints docs/failures.md; else seeded faults hit creations, and duplicates are counted.
+"""What faults cost: `--matrix` prints tests/faults/matrix.md; else seeded faults hit creations; duplicates are counted.
 
 .venv/bin/python bench/faults.py --creates 1000 --seed 1
 """
@@ -21,7 +21,7 @@ from faults.matrix import page, rows  # noqa: E402 - the roots must be on the pa
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--matrix", action="store_true", help="print docs/failures.md instead")
+    parser.add_argument("--matrix", action="store_true", help="print tests/faults/matrix.md instead")
     parser.add_argument("--creates", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()

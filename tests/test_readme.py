@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 from paperspace_storage_server.settings import Settings, described
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.schema import input_schema
+from support.command_line import environment
 from support.settings_tables import tables
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +30,9 @@ def _section(title: str) -> str:
 def _rows(title: str) -> list[list[str]]:
     """The cells of the section's table, without its head."""
     lines = [line for line in _section(title).splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    return [
+        [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines[2:]
+    ]
 
 
 def _words(cell: str) -> list[str]:
@@ -67,7 +73,7 @@ def test_the_tools_table_has_every_tool_with_its_kind_and_arguments_and_no_other
 
 
 def test_every_json_and_toml_block_parses_and_the_toml_names_settings() -> None:
-    assert [type(json.loads(block)) for block in _blocks("json")] == [dict, dict]
+    assert {type(json.loads(block)) for block in _blocks("json")} == {dict}
     (example,) = [tomllib.loads(block) for block in _blocks("toml")]
     assert {name.replace("-", "_") for name in example} <= set(Settings.model_fields)
 
@@ -86,3 +92,39 @@ def test_every_relative_link_leads_to_something(page: Path) -> None:
         if (link[1:] not in headings if link.startswith("#") else not (page.parent / link.split("#")[0]).exists())
     ]
     assert broken == []
+
+
+def _checks() -> list[tuple[str, str]]:
+    """Each check of the section on security that is one command, and what is expected of it."""
+    rows = [(re.match(r"`(.*)`$", command), expected) for command, expected in _rows("Security")]
+    return [(command[1], expected) for command, expected in rows if command and "`, " not in command[1]]
+
+
+def test_the_section_on_security_has_checks() -> None:
+    assert len(_checks()) >= 6
+
+
+@pytest.mark.parametrize(("command", "expected"), _checks())
+def test_a_check_of_the_section_on_security_answers_what_it_says(command: str, expected: str, tmp_path: Path) -> None:
+    ours = f"{shlex.quote(sys.executable)} -m paperspace_storage_server"
+    ran = subprocess.run(
+        ["sh", "-c", command.replace("paperspace-storage-mcp", ours)],
+        env=environment(tmp_path),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said = ran.stdout + ran.stderr
+    if wanted := re.match(r"exit 2: (.*)", expected):
+        assert ran.returncode == 2
+        assert len(said.splitlines()) == 1
+        if words := _words(wanted[1]):
+            assert words[0] in said
+    elif wanted := re.match(r"(\d+) tools, all of the kind `(\w+)`", expected):
+        *tools, total = said.splitlines()[1:]
+        assert total.startswith(f"{wanted[1]} tools;")
+        assert [row.split()[1] for row in tools] == [wanted[2]] * int(wanted[1])
+    else:
+        assert f"`{said.strip()}`" == expected

@@ -142,34 +142,19 @@ def _reads(one: Row) -> str:
 
 
 _INTRODUCTION = """\
-# What a failure costs
+# Every fault on every operation, in both dialects
 
-An answer that is lost costs a pause or a plain sentence: never a duplicate, a wrong success or a hang.
+Observed, not written: a real client calls the server, before a proxy that spoils the exchange, before the sandbox.
+`docs/failures.md` says what it means.
 
-| | not sent, 429 | answer lost, timed out, 408, 5xx |
-| --- | --- | --- |
-| GET, PUT, DELETE | repeated | repeated, up to 4 tries within the call's budget; a write's fate is then looked up |
-| POST that creates | repeated | never: what is new and fits is looked for |
-| POST that restores | repeated | never |
+    .venv/bin/python bench/faults.py --matrix > tests/faults/matrix.md    # about half a minute
 
-The tables below are observed, not written: a real client calls the server, before a proxy that spoils the exchange,
-before the sandbox. `once` spoils the first request of the operation, `always` each of them; `acted` means that the
-sandbox did what was asked before its answer was spoilt. GETs of a create are the look at what is there before, and
-the looks for what may be new; a delete and a restore look first at what they would destroy. Pauses are not slept.
-
-    .venv/bin/python bench/faults.py --matrix > docs/failures.md    # about half a minute
-
-What no table shows, counted: over 1,000 creations with three in five answers spoilt, 0 duplicates and 0 wrong
-successes; over 48,322 calls in ten minutes with 15,019 requests spoilt, every call answered, and 83 MiB of memory
-after a minute, 85 at the end.
-
-    .venv/bin/python bench/faults.py --creates 1000    # exit code 1 where one of the two is not 0
-    .venv/bin/python bench/soak.py --seconds 600       # exit code 1 where memory grew by more than 10 MiB
-
-An empty 200 to a restore counts as accepted in the published dialect: its specification promises no more.
+`once` spoils the first request of the operation, `always` each of them; `acted` means that the sandbox did what was
+asked before its answer was spoilt. GETs of a create are the look at what is there before, and the looks for what may be
+new; a delete and a restore look first at what they would destroy. Pauses are not slept.
 """
 
 
 def page(found: Sequence[Row]) -> str:
-    """docs/failures.md."""
+    """matrix.md, beside this module."""
     return _INTRODUCTION + table(found)

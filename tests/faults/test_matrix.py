@@ -1,4 +1,4 @@
-"""Every fault on every operation in both dialects: what may never happen, and that docs/failures.md is true."""
+"""Every fault on every operation in both dialects: what may never happen, and that matrix.md is true."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from faults.matrix import METHODS, Row, page, rows
 from support.fault_proxy import FAULTS, SLOW
 
-_DOCUMENT = Path(__file__).parents[2] / "docs" / "failures.md"
+_DOCUMENT = Path(__file__).with_name("matrix.md")
 _UNTOLD = {("200, empty", "restore", "published")}
 """The published specification promises a restore no more than a 200: an empty one is what an API that acted says."""
 

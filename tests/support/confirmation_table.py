@@ -1,6 +1,6 @@
 """Every kind of client before every destructive tool, in both eras and dialects: what reached the API, and the text.
 
-PYTHONPATH=server:tools:tests python -m support.confirmation_table > docs/confirmation.md
+PYTHONPATH=server:tools:tests python -m support.confirmation_table > tests/guard/confirmation.md
 """
 
 from __future__ import annotations
@@ -119,12 +119,11 @@ def _steady(text: str) -> str:
 
 def page(made: list[Row]) -> str:
     lines = [
-        "# Confirmation: who is asked, and what then reaches the API",
+        "# Every kind of client before every destructive tool, in both eras and dialects",
         "",
-        "Before a delete or a restore a client that can ask (it declares elicitation) must ask its person, whatever",
-        "the model typed; from any other the call must carry `confirm`, the exact name. Only a clear yes is one.",
-        "Every line below is a call that was made, by",
-        "`PYTHONPATH=server:tools:tests python -m support.confirmation_table > docs/confirmation.md`.",
+        "Every line is a call that was made; `docs/confirmation.md` says what it means.",
+        "",
+        "    PYTHONPATH=server:tools:tests python -m support.confirmation_table > tests/guard/confirmation.md",
         "",
         "Eras: *legacy* is the handshake up to 2025-11-25, *auto* the stateless 2026-07-28. “asked” counts questions.",
         "`/SD` is `/shared-drives`, `/SP` is `/storage-providers`. A safety snapshot in `published` is a request",
