@@ -131,7 +131,9 @@ class TeamServices:
             return upstream
 
         given = [key.get_secret_value() for key in settings.state_keys]
-        sealer = Sealer(keys_of(given) if given else [derived_key(entry.api_key.get_secret_value())])
+        own = entry.api_key.get_secret_value()
+        derived = derived_key(own) if own else os.urandom(32)  # of nothing, anybody could derive it
+        sealer = Sealer(keys_of(given) if given else [derived])
         return make_service(
             settings,
             self.profiles,
@@ -381,15 +383,15 @@ def _away(
     team_file: WatchedFile[Teams[Policy]] | None,
     token_file: WatchedFile[static_tokens.ByHash] | None,
 ) -> str | None:
-    """What nobody can be let in without; for the operator, who alone sees it."""
+    """What nobody can be let in without. Anybody may ask, so that what is wrong with it is said in the log alone."""
     if issuer is not None and not issuer.ready:
         return "the issuer's keys have not come yet"
-    for file in (team_file, token_file):
+    for file, what in ((team_file, "teams"), (token_file, "tokens")):
         if file is not None:
             try:
                 _ = file.now
-            except NotReady as error:
-                return error.why
+            except NotReady:
+                return f"the {what} file cannot be used; the log says why"
     return None
 
 

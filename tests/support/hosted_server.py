@@ -109,13 +109,18 @@ def structured(answer: httpx.Response) -> dict[str, Any]:
 
 @asynccontextmanager
 async def hosted_world(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, *, teams: str | None = TEAMS, **settings: Any
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    teams: str | None = TEAMS,
+    keys: Mapping[str, str] = KEYS,
+    **settings: Any,
 ) -> AsyncGenerator[HostedWorld]:
     web, signing = Web(), pair()
     web.publish(signing)
     monkeypatch.setattr(hosting, "fetch_json", web.fetch)
     monkeypatch.setenv("HOME", str(folder))
-    for name, key in KEYS.items():
+    for name, key in keys.items():
         monkeypatch.setenv(name, key)
     teams_file = folder / "teams.toml"
     if teams is not None:

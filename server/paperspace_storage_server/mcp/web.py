@@ -95,7 +95,8 @@ class _Session:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (principal := principal_in(scope)) is not None:
-            token = AccessToken(token="", client_id=principal.key, scopes=list(principal.scopes))
+            owner = f"{principal.team}\n{principal.key}"  # who is in two teams has sessions for each
+            token = AccessToken(token="", client_id=owner, scopes=list(principal.scopes))
             scope["user"] = AuthenticatedUser(token)
         if scope["type"] == "http" and _listens(scope):
             await self._until_the_end(scope, receive, send)

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Scope
 
-from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.calls.service import NoSuchTeam, Service
 from paperspace_storage_server.guard.confirm import CannotAsk, Question
 from paperspace_storage_server.rest.answers import answer
 from paperspace_storage_server.rest.document import described
@@ -56,7 +56,10 @@ def rest_app(client_of: ClientOf, *, may: May = lambda scope, tool: None) -> Sta
     for path in dict.fromkeys(one.path for one in operations()):
         by_method: dict[str, Operation] = {one.method: one for one in operations() if one.path == path}
         routes.append(Route(PREFIX + path, _endpoint(by_method, client_of, may), methods=list(by_method)))
-    return Starlette(routes=routes, exception_handlers={HTTPException: _no_operation, Exception: _failed_inside})
+    return Starlette(
+        routes=routes,
+        exception_handlers={HTTPException: _no_operation, NoSuchTeam: _no_team, Exception: _failed_inside},
+    )
 
 
 def _endpoint(
@@ -163,6 +166,10 @@ async def _no_operation(request: Request, error: Exception) -> Response:
             405, "method-not-allowed", f"Methods at this path: {allow}.", headers={"Allow": allow}
         ).response()
     return Problem(404, "no-such-path", "This path is none of the API's. GET /v1/openapi.json describes it.").response()
+
+
+async def _no_team(request: Request, error: Exception) -> Response:
+    return Problem(403, "access-denied", "Your team has gone from this server.", "nothing").response()
 
 
 async def _failed_inside(request: Request, error: Exception) -> Response:
