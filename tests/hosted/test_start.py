@@ -130,8 +130,8 @@ class Listening:
 def web(monkeypatch: pytest.MonkeyPatch) -> Web:
     web = Web()
     web.publish(pair())
-    monkeypatch.setattr(hosting, "fetch_json", web.fetch)
-    monkeypatch.setattr(hosting, "_TRIED_AGAIN", (0.0,))
+    monkeypatch.setattr("paperspace_storage_server.hosting.server.fetch_json", web.fetch)
+    monkeypatch.setattr("paperspace_storage_server.hosting.server._TRIED_AGAIN", (0.0,))
     return web
 
 

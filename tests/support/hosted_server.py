@@ -118,7 +118,7 @@ async def hosted_world(
 ) -> AsyncGenerator[HostedWorld]:
     web, signing = Web(), pair()
     web.publish(signing)
-    monkeypatch.setattr(hosting, "fetch_json", web.fetch)
+    monkeypatch.setattr("paperspace_storage_server.hosting.server.fetch_json", web.fetch)
     monkeypatch.setenv("HOME", str(folder))
     for name, key in keys.items():
         monkeypatch.setenv(name, key)
