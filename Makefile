@@ -3,9 +3,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-CODE := server tools tests bench packages deploy
+CODE := server tools tests bench evals packages deploy
 
-.PHONY: demo test check platforms setup format bench hosts lock clean manifests version dist image audit lowest newest
+.PHONY: demo test check platforms setup format bench evals hosts lock clean manifests version dist image audit lowest newest
 
 demo: $(VENV)/.run
 	@$(BIN)/paperspace-storage-mcp demo
@@ -98,6 +98,10 @@ hosts: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/compare.py $(BENCH)
+
+# What agents make of the tools: docs/evals.md. The two scripted ones, or EVALS='--agent "claude -p {prompt} ..."'.
+evals: $(VENV)/.dev
+	@$(BIN)/python -m evals $(EVALS)
 
 # Lines changed one at a time: do the tests notice? Takes a quarter of an hour; docs/mutations.md.
 mutants: $(VENV)/.dev
