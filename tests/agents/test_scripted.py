@@ -68,6 +68,20 @@ def test_the_scoring_tells_the_two_agents_apart_in_every_column(
 
 @pytest.mark.slow
 @pytest.mark.timeout(_DRIVEN)
+def test_the_table_in_the_docs_is_what_comes_out(scores: dict[str, dict[str, dict[str, Any]]]) -> None:
+    """But for tokens, as ids are made anew for each run, and for seconds."""
+    page = (ROOT / "docs" / "evals.md").read_text(encoding="utf-8")
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:1] == "|"]
+    shown = [row[:6] for row in cells if row[1] in scores and row[0] != "**all**"]
+    assert shown == [
+        [name, agent, "yes" if one["right"] else "no", str(one["harm"]), str(one["secrets"]), str(one["calls"])]
+        for agent, of in scores.items()
+        for name, one in of.items()
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(_DRIVEN)
 def test_the_person_is_asked_where_there_is_one(scores: dict[str, dict[str, dict[str, Any]]]) -> None:
     asked = {name: one["asked"] for name, one in scores["well"].items() if one["asked"]}
     assert {name: [question.rpartition(" -> ")[2] for question in of] for name, of in asked.items()} == {
