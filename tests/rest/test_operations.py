@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from paperspace_storage_server.rest.document import described
@@ -39,6 +40,20 @@ def _check(value: object, schema: dict[str, Any]) -> None:
     else:
         schema = {**schema, "additionalProperties": False}
     conform(value, schema)
+
+
+@each
+async def test_an_instant_is_written_as_the_documents_date_time_is(dialect: Dialect) -> None:
+    """RFC 3339 has seconds, which the tools leave out where they are zero."""
+    async with surface(dialect) as one:
+        drives = await one.api.ask("GET", "/shared-drives")
+        first = (drives["items"] if dialect == "live" else drives)[0]
+
+        def at_the_minute(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+            return httpx.Response(200, json={**first, "dtCreated": "2026-11-23T03:00:00.000Z"})
+
+        one.api.after = at_the_minute
+        assert (await one.ask("GET", f"/shared-drives/{first['id']}")).json()["dtCreated"] == "2026-11-23T03:00:00Z"
 
 
 @each

@@ -36,6 +36,15 @@ NEW = {"name": "n", "size": 100, "region": "ny2", "privateNetworkId": "ne1"}
         ("POST", "/shared-drives", {**NEW, "colour": "red"}, 400, "unknown field `colour`"),
         ("POST", "/shared-drives", {**NEW, "confirm": "x"}, 400, "unknown field `confirm`"),
         ("POST", "/shared-drives", {"name": "n"}, 400, "`size` is required"),
+        ("POST", "/shared-drives", b'{"name": "a", "name": "b", "size": 1}', 400, "field `name` more than once"),
+        ("POST", "/shared-drives", {**NEW, "name": "\ud800"}, 400, "`name` must be text without halves"),
+        ("POST", "/shared-drives", {**NEW, "\ud800": 1}, 400, "unknown field `?`"),
+        ("POST", "/shared-drives", b'{"size": ' + b"9" * 5000 + b"}", 400, "The body is not JSON."),
+        ("POST", "/storage-providers", {"name": "n", "type": "s3", "region": ""}, 400, "`region` must not be empty"),
+        ("PUT", "/shared-drives/sd1", {"name": "", "size": 5}, 400, "`name` must not be empty"),
+        ("PUT", "/snapshots/ss1", {"name": "n", "note": ""}, 400, "`note` must not be empty"),
+        ("GET", "/shared-drives?orderBy=", None, 400, "`orderBy` must not be empty"),
+        ("GET", "/snapshots?machineId=&limit=1", None, 400, "`machineId` must not be empty"),
         ("POST", "/shared-drives?dry=1", NEW, 400, "Unknown in the query: `dry`"),
         ("PUT", "/shared-drives/sd1", {}, 400, "give at least one of name, size"),
         ("GET", "/snapshots?limit=none", None, 400, "`limit` must be a whole number"),
@@ -46,6 +55,11 @@ NEW = {"name": "n", "size": 100, "region": "ny2", "privateNetworkId": "ne1"}
         ("POST", "/snapshots/ss1/restore", {"x": 1}, 400, "takes no body"),
         ("POST", "/snapshots/ss1/restore?createSnapshotBeforeRestore=perhaps", None, 400, "true or false"),
         ("GET", "/drives", None, 404, "none of the API's"),
+        ("GET", "/shared-drives/", None, 404, "none of the API's"),
+        ("DELETE", "/shared-drives/sd1/", None, 404, "none of the API's"),
+        ("POST", "/snapshots/ss1%2frestore", None, 404, "none of the API's"),
+        ("POST", "/snapshots%2Fss1/restore", None, 404, "none of the API's"),
+        ("GET", "//shared-drives", None, 404, "none of the API's"),
         ("GET", "/snapshots/a/b/c", None, 404, "none of the API's"),
         ("PATCH", "/shared-drives/sd1", {}, 405, "Methods at this path:"),
         ("POST", "/shared-drives", b'"' + b"x" * 1024 * 1024 + b'"', 413, "at most"),
@@ -61,6 +75,19 @@ async def test_what_is_no_request_is_refused_before_anything_is_sent(
         assert one.api.sent == []
         if status == 405:
             assert answer.headers["allow"]
+
+
+@pytest.mark.parametrize("name", ["Confirm-Name", "Idempotency-Key", "Content-Type"])
+async def test_a_header_that_comes_twice_is_refused(name: str) -> None:
+    async with surface("live") as one:
+        twice = [(name, "application/json"), (name, "application/json")]
+        body = json.dumps({"machineId": one.ids["machine"], "name": "n"}).encode()
+        answer = await one.client.post("/v1/snapshots", content=body, headers=twice)
+        if name == "Confirm-Name":  # of an operation that takes it
+            answer = await one.client.delete(f"/v1/shared-drives/{one.ids['drive']}", headers=twice)
+        made = problem(answer)
+        assert (made["status"], f"{name} came more than once" in made["detail"]) == (400, True)
+        assert one.api.writes == []
 
 
 async def test_a_form_is_no_body() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import stat
 import subprocess
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from paperspace_storage_server.rest.token import make_token
 from support.stdio_server import COMMAND, environment
 
+from . import over_http
 from .surface import problem
 
 SERVE = [*COMMAND, "--transport", "streamable-http", "--port", "0", "--surfaces"]
@@ -64,6 +67,32 @@ def test_rest_alone_serves_no_mcp_and_the_origins_that_are_listed(tmp_path: Path
         assert answer.headers["access-control-allow-origin"] == origin
         other = client.get("/v1/shared-drives", headers={**bearer, "Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.slow
+def test_a_restore_over_production_is_followed_by_its_monitor_link_until_it_is_done(tmp_path: Path) -> None:
+    """Over HTTP, the API behind a process of its own, whose events take two seconds."""
+    with over_http.served(tmp_path, "live") as one, one.client() as client, one.behind() as behind:
+        snapshot = next(each for each in client.get("/snapshots").json() if "Automatic" not in each["name"])
+        machine = {"machineId": snapshot["machineId"]}
+        there = {each["id"] for each in behind.get("/snapshots", params=machine).json()["items"]}
+        path = f"/snapshots/{snapshot['id']}/restore"
+        asked = problem(client.post(path))
+        assert (asked["status"], asked["changed"], snapshot["name"] in asked["detail"]) == (428, "nothing", True)
+        restored = client.post(path, headers={"Confirm-Name": quote(snapshot["name"], safe="")})
+        assert (restored.status_code, restored.content) == (200, b"")
+        found = re.fullmatch(r'</v1(/machine-events/[^>]+)>; rel="monitor"', restored.headers["link"])
+        assert found is not None
+        event, until = client.get(found[1]).json(), time.monotonic() + 60
+        assert event["state"] in ("new", "in progress")
+        while event["state"] in ("new", "in progress"):
+            assert time.monotonic() < until
+            event = client.get(found[1]).json()
+        assert event["state"] == "done"
+        assert event["machineId"] == snapshot["machineId"]
+        assert event["dtCreated"] <= event["dtFinished"]
+        now = [each["id"] for each in behind.get("/snapshots", params=machine).json()["items"]]
+        assert (len(set(now) - there), now[0] in there) == (1, False)  # the safety snapshot, the newest
 
 
 @pytest.mark.parametrize("transport", ["stdio", "sse"])

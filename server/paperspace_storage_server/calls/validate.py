@@ -23,6 +23,7 @@ _MOST_PROBLEMS = 20
 what is masked of them which runs of characters are in a secret."""
 _EXPECTED = {
     "string_type": "text",
+    "string_unicode": "text without halves of characters (lone surrogates)",
     "string_too_short": "text that is not empty",
     "string_too_long": "at most {max_length} characters",
     "too_short": "text that is not empty",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -11,6 +14,9 @@ from starlette.responses import Response
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.rest.operations import PREFIX, Json, Operation
 from paperspace_storage_server.rest.problems import problem_of
+
+_TO_THE_MINUTE = re.compile(r"(T\d\d:\d\d)(Z|[+-]\d\d:\d\d)\Z")
+"""How the tools write an instant whose seconds are zero; a `date-time` has them always (RFC 3339, 5.6)."""
 
 
 def answer(operation: Operation, request: Request, outcome: Outcome) -> Response:
@@ -24,11 +30,18 @@ def answer(operation: Operation, request: Request, outcome: Outcome) -> Response
         return Response(None, operation.status, headers)
     if operation.lists:
         known = operation.answers["items"]["properties"]
-        body: object = [{name: one[name] for name in known if name in one} for one in result["items"]]
+        body: object = [_known(one, known) for one in result["items"]]
     else:
-        known = operation.answers.get("properties", result)
-        body = {name: result[name] for name in known if name in result}
+        body = _known(result, operation.answers["properties"])
     return Response(_json(body), operation.status, headers, "application/json")
+
+
+def _known(result: Json, properties: Mapping[str, Any]) -> Json:
+    made = {name: result[name] for name in properties if name in result}
+    for name, value in made.items():
+        if properties[name].get("format") == "date-time":
+            made[name] = _TO_THE_MINUTE.sub(r"\1:00\2", value)
+    return made
 
 
 def _headers(operation: Operation, request: Request, result: Json) -> dict[str, str]:

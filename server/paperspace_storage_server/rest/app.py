@@ -22,7 +22,7 @@ from paperspace_storage_server.rest.answers import answer
 from paperspace_storage_server.rest.document import described
 from paperspace_storage_server.rest.operations import PREFIX, Operation, operations
 from paperspace_storage_server.rest.problems import Problem, changed_by, problem_of
-from paperspace_storage_server.rest.requests import BadRequest, arguments_of, bad, body_of
+from paperspace_storage_server.rest.requests import BadRequest, arguments_of, bad, body_of, header_of
 from paperspace_storage_server.state.idempotency import Begun, Idempotency, OtherBody, Replay, UnderWay
 from paperspace_storage_tools.errors import StoreUnavailable
 from paperspace_storage_tools.tool import AnyTool
@@ -56,10 +56,12 @@ def rest_app(client_of: ClientOf, *, may: May = lambda scope, tool: None) -> Sta
     for path in dict.fromkeys(one.path for one in operations()):
         by_method: dict[str, Operation] = {one.method: one for one in operations() if one.path == path}
         routes.append(Route(PREFIX + path, _endpoint(by_method, client_of, may), methods=list(by_method)))
-    return Starlette(
+    app = Starlette(
         routes=routes,
         exception_handlers={HTTPException: _no_operation, NoSuchTeam: _no_team, Exception: _failed_inside},
     )
+    app.router.redirect_slashes = False  # the document knows no such path, and the redirect goes where Host says
+    return app
 
 
 def _endpoint(
@@ -67,6 +69,8 @@ def _endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         operation = by_method["GET" if request.method == "HEAD" else request.method]
+        if b"%2f" in request.scope.get("raw_path", b"").lower():
+            return _no_such_path()  # a slash in an id, decoded: to a proxy before this server it was another path
         try:
             return await _respond(operation, request, client_of(request.scope), may)
         except BadRequest as error:
@@ -86,7 +90,7 @@ async def _respond(operation: Operation, request: Request, client: Client, may: 
     body = await body_of(request)
     given = arguments_of(operation, request, body)
     begun: Begun | None = None
-    if operation.method == "POST" and (key := request.headers.get("idempotency-key")) is not None:
+    if operation.method == "POST" and (key := header_of(request, "Idempotency-Key")) is not None:
         standing = await _standing(request, client, key, given)
         if isinstance(standing, Response):
             return standing
@@ -165,6 +169,10 @@ async def _no_operation(request: Request, error: Exception) -> Response:
         return Problem(
             405, "method-not-allowed", f"Methods at this path: {allow}.", headers={"Allow": allow}
         ).response()
+    return _no_such_path()
+
+
+def _no_such_path() -> Response:
     return Problem(404, "no-such-path", "This path is none of the API's. GET /v1/openapi.json describes it.").response()
 
 

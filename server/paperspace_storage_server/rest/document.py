@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Container
-from typing import Any
 
-from paperspace_storage_server.rest.operations import Json, Operation, document, operations
+from paperspace_storage_server.rest.operations import EVENT, Json, Operation, document, operations
 
 _PROBLEM: Json = {
     "type": "object",
@@ -28,15 +27,17 @@ _FAILED: Json = {
     "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}},
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
-_EVENT: Json = {
-    "type": "object",
-    "required": ["id", "state"],
-    "properties": {
-        **{name: {"type": "string"} for name in ("id", "name", "state", "error", "machineId")},
-        **{name: {"type": "string", "format": "date-time"} for name in ("dtCreated", "dtStarted", "dtFinished")},
-    },
-}
+_FAILURES = (400, 401, 403, 404, 409, 413, 422, 429, 500, 501, 502, 503, 504)
 _LINK = 'rel="next" of a list; rel="monitor" of what goes on after the answer'
+_CONTROLS = r"\x00-\x1f\x7f-\x9f"
+_PATTERNS = {
+    "id": r"^(?!\.{1,2}$)[^\x00-\x20\x7f-\xa0/\\%]+$",
+    "endpoint": r"^https?://[!-.0->A-~]+(/[!-?A-~]*)?$",
+    "note": r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]+$",
+    "text": rf"^[^{_CONTROLS}]*[^\x00-\x20\x7f-\xa0][^{_CONTROLS}]*$",
+}
+"""What is certainly taken. Characters that no pattern of a few words can name (they are invisible, or change the
+direction of a text) are refused as well."""
 
 
 def described(selected: Container[str]) -> Json:
@@ -44,9 +45,10 @@ def described(selected: Container[str]) -> Json:
     made = copy.deepcopy(document())
     made["servers"] = [{"url": "/v1"}]
     made["info"]["description"] += "\nServed by paperspace-storage-mcp, with its guard before it.\n"
-    schemas = made["components"]["schemas"]
-    schemas |= {"Problem": _PROBLEM, "MachineEvent": _EVENT}
-    made["paths"]["/machine-events/{id}"] = {"get": _event_operation()}
+    components = made["components"]
+    components["schemas"] |= {"Problem": _PROBLEM, "MachineEvent": EVENT}
+    components["responses"] = {"Failed": _FAILED}
+    made["paths"]["/machine-events/{id}"] = _event_path()
     for operation in operations():
         path = made["paths"][operation.path]
         if operation.tool.name not in selected:
@@ -55,44 +57,87 @@ def described(selected: Container[str]) -> Json:
                 del made["paths"][operation.path]
             continue
         _describe(operation, path[operation.method.lower()])
+        for parameter in path.get("parameters", []):  # the id, which stands in the path itself
+            parameter["schema"] = _fields(operation)["id"]
     return made
 
 
 def _describe(operation: Operation, one: Json) -> None:
-    one["responses"]["default"] = _FAILED
+    failures = [*_FAILURES, *([415] if operation.has_body else []), *([428] if _confirms(operation) else [])]
+    for status in sorted(failures):
+        one["responses"][str(status)] = {"$ref": "#/components/responses/Failed"}
     one["responses"][str(operation.status)].setdefault("headers", {})["Link"] = {
         "schema": {"type": "string"},
         "description": _LINK,
     }
-    parameters: list[Json] = one.setdefault("parameters", [])
-    named = {parameter["name"] for parameter in parameters}
-    if not operation.has_body:
-        parameters += [_query(name, schema) for name, schema in operation.fields.items() if name not in named]
-    if "confirm" in operation.tool.arguments.model_fields:
+    fields = {name: schema for name, schema in _fields(operation).items() if name in operation.fields}
+    parameters: list[Json] = []
+    if operation.has_body:
+        one["requestBody"] = {"required": True, "content": {"application/json": {"schema": _body(operation, fields)}}}
+    else:
+        parameters += [{"in": "query", "name": name, "schema": schema} for name, schema in fields.items()]
+    if _confirms(operation):
         parameters.append(_header("Confirm-Name", "the exact name of what is at stake, percent-encoded UTF-8"))
     if operation.method == "POST":
-        parameters.append(_header("Idempotency-Key", "the same key and request give the same answer for a day"))
+        key = _header("Idempotency-Key", "the same key and request give the same answer for a day")
+        key["schema"] |= {"pattern": r'^"?[!#-~]{1,255}"?$'}
+        parameters.append(key)
+    if parameters:
+        one["parameters"] = parameters
 
 
-def _query(name: str, schema: Json) -> Json:
-    return {"in": "query", "name": name, "schema": schema}
+def _confirms(operation: Operation) -> bool:
+    return "confirm" in operation.tool.arguments.model_fields
+
+
+def _body(operation: Operation, fields: Json) -> Json:
+    """Closed: an unknown field is refused. What an update takes is all optional, but it changes something."""
+    required = [
+        name for name in operation.tool.arguments.model_json_schema(by_alias=True)["required"] if name in fields
+    ]
+    whole: Json = {"required": required} if required else {"minProperties": 1}
+    return {"type": "object", **whole, "properties": fields, "additionalProperties": False}
+
+
+def _fields(operation: Operation) -> Json:
+    """The tool's arguments with all their limits, which `tools/list` leaves out for what its words cost."""
+    schema = operation.tool.arguments.model_json_schema(by_alias=True)
+    return {name: _plain(name, one) for name, one in schema["properties"].items()}
+
+
+def _plain(name: str, schema: Json) -> Json:
+    made = {key: value for key, value in {**schema, **schema.get("anyOf", [{}])[0]}.items() if key in _KEPT}
+    if made["type"] == "string" and "enum" not in made and made.get("format") != "password":
+        made |= {"pattern": _PATTERNS[_text_of(name)], "minLength": 1}
+    return made
+
+
+_KEPT = ("type", "enum", "minimum", "maximum", "minLength", "maxLength", "format", "writeOnly", "description")
+
+
+def _text_of(name: str) -> str:
+    if name in ("id", "machineId"):
+        return "id"
+    return name if name in _PATTERNS else "text"
 
 
 def _header(name: str, description: str) -> Json:
     return {"in": "header", "name": name, "schema": {"type": "string"}, "description": description}
 
 
-def _event_operation() -> dict[str, Any]:
+def _event_path() -> Json:
     return {
-        "tags": ["Snapshots"],
-        "operationId": "getMachineEvent",
-        "summary": "Get Machine Event",
-        "description": "How an operation on a snapshot stands that went on after its answer.",
-        "parameters": [{"in": "path", "name": "id", "required": True, "schema": {"type": "string"}}],
-        "responses": {
-            "200": {
-                "description": "Machine event.",
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MachineEvent"}}},
-            }
+        "parameters": [{"in": "path", "name": "id", "required": True}],
+        "get": {
+            "tags": ["Snapshots"],
+            "operationId": "getMachineEvent",
+            "summary": "Get Machine Event",
+            "description": "How an operation on a snapshot stands that went on after its answer.",
+            "responses": {
+                "200": {
+                    "description": "Machine event.",
+                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MachineEvent"}}},
+                }
+            },
         },
     }

@@ -67,11 +67,19 @@ def operations() -> tuple[Operation, ...]:
         for method, one in methods.items()
         if method in ("get", "post", "put", "delete")
     ]
-    made.append(Operation("GET", "/machine-events/{id}", tools["getMachineEvent"], 200, _EVENT))
+    made.append(Operation("GET", "/machine-events/{id}", tools["getMachineEvent"], 200, EVENT))
     return tuple(sorted(made, key=lambda one: "{id}" in one.path))
 
 
-_EVENT: Json = {"type": "object"}  # the published API has none: all that the tool says of it
+EVENT: Json = {
+    "type": "object",
+    "required": ["id", "state"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("id", "name", "state", "error", "machineId")},
+        **{name: {"type": "string", "format": "date-time"} for name in ("dtCreated", "dtStarted", "dtFinished")},
+    },
+}
+"""What follows an operation that goes on. The published API has none: all that the tool says of it."""
 
 
 def _answer(operation: Json) -> tuple[int, Json | None]:

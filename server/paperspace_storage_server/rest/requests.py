@@ -51,13 +51,26 @@ def arguments_of(operation: Operation, request: Request, body: bytes) -> dict[st
         given["id"] = request.path_params["id"]
     query = _query(operation, request)
     if operation.has_body:
-        given |= _fields(operation, request.headers.get("content-type"), body)
+        given |= _fields(operation, header_of(request, "Content-Type"), body)
     elif body.strip():
         raise bad("This operation takes no body.")
     given |= query
-    if "confirm-name" in request.headers and "confirm" in operation.tool.arguments.model_fields:
-        given["confirm"] = _percent_decoded(request.headers["confirm-name"])
+    confirmed = header_of(request, "Confirm-Name")
+    if confirmed is not None and "confirm" in operation.tool.arguments.model_fields:
+        given["confirm"] = _percent_decoded(confirmed)
     return given
+
+
+def header_of(request: Request, name: str) -> str | None:
+    """A header that may come once: of two, nobody knows which one a proxy, a log and this server each believe.
+
+    Raises:
+        BadRequest: it came more than once.
+    """
+    values = request.headers.getlist(name)
+    if len(values) > 1:
+        raise bad(f"The header {name} came more than once.")
+    return values[0] if values else None
 
 
 def _query(operation: Operation, request: Request) -> dict[str, str]:
@@ -69,6 +82,8 @@ def _query(operation: Operation, request: Request) -> dict[str, str]:
         raise bad(f"Unknown in the query: {_named(unknown)}.{takes}")
     if twice := {name for name in names if names.count(name) > 1}:
         raise bad(f"More than once in the query: {_named(sorted(twice))}.")
+    if empty := [name for name, value in given if value == ""]:
+        raise bad("; ".join(map(_empty, empty)) + ".")
     return dict(given)
 
 
@@ -76,7 +91,7 @@ def _fields(operation: Operation, content_type: str | None, body: bytes) -> Json
     if content_type is not None and content_type.split(";")[0].strip().lower() != "application/json":
         raise bad("A body must be application/json.", 415, "unsupported-media-type")
     try:
-        value: object = json.loads(body, parse_constant=_no_constant)
+        value: object = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         raise bad("The body is not JSON.") from None
     if not isinstance(value, dict):
@@ -89,6 +104,8 @@ def _fields(operation: Operation, content_type: str | None, body: bytes) -> Json
         for name, one in given.items()
         if name in allowed and not _fits(one, allowed[name])
     ]
+    # To a tool "" is what a model sends for what it leaves out; whoever writes a body means what it says.
+    problems += [_empty(name) for name, one in given.items() if name in allowed and one == ""]
     if problems:
         takes = ", ".join(allowed)
         raise bad(f"{'; '.join(problems[:20])}. The fields of this operation: {takes}.")
@@ -99,6 +116,21 @@ def _fits(value: object, schema: Mapping[str, Any]) -> bool:
     if isinstance(value, bool):
         return bool(schema["type"] == "boolean")
     return isinstance(value, _KINDS[schema["type"]])
+
+
+def _empty(name: str) -> str:
+    return f"`{name}` must not be empty"
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object whose fields differ: of two alike, each reader of the request may take another (RFC 8259, 4)."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise bad(
+            f"The body has the field {_named([next(name for name in names if names.count(name) > 1)])} more than once."
+        )
+    return made
 
 
 def _percent_decoded(header: str) -> str:
