@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,7 +103,15 @@ async def attack(person: bool = True) -> Outcome:
             },
         )
         async with Client(server, elicitation_callback=decline if person else None) as client:
-            await _Model(client, made).try_everything(person)
+
+            async def call(tool: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], str]:
+                try:
+                    result = await client.call_tool(tool, arguments)
+                except MCPError as error:
+                    return {}, error.error.message
+                return result.structured_content or {}, everything_in(result)
+
+            await Attempts(call, made).try_everything(person)
         after, secrets = state(url)
     made.gone = [f"{id} {name}" for id, name in before.items() if id not in after]
     answers = "\n".join(one.answer for one in made.attempts)
@@ -111,19 +119,21 @@ async def attack(person: bool = True) -> Outcome:
     return made
 
 
-class _Model:
-    def __init__(self, client: Client, made: Outcome) -> None:
-        self._client = client
+CallTool = Callable[[str, dict[str, Any]], Awaitable[tuple[dict[str, Any], str]]]
+"""A call of a tool over some surface: its result, empty where it failed, and all that came out."""
+
+
+class Attempts:
+    """What a model tries with the tools of a surface; each answer is kept in `made`."""
+
+    def __init__(self, call: CallTool, made: Outcome) -> None:
+        self._answered = call
         self._made = made
 
     async def _call(self, what: str, tool: str, arguments: dict[str, Any]) -> Any:
-        try:
-            result = await self._client.call_tool(tool, arguments)
-        except MCPError as error:
-            self._made.attempts.append(Attempt(f"{what}: {tool}", error.error.message))
-            return {}
-        self._made.attempts.append(Attempt(f"{what}: {tool}", everything_in(result)))
-        return result.structured_content or {}
+        result, answer = await self._answered(tool, arguments)
+        self._made.attempts.append(Attempt(f"{what}: {tool}", answer))
+        return result
 
     async def _first(self, tool: str) -> dict[str, Any]:
         return dict((await self._call("look", tool, {}))["items"][0])
