@@ -6,6 +6,7 @@ After a wanted change: `python -m paperspace_storage_tools.listing`, and read th
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from paperspace_storage_server.sandbox import create_app
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.listing import FILE, entries, make
 from paperspace_storage_tools.tool import AnyTool
+from support.published import PUBLISHED
 from support.recorded import Mode, connected
 from support.schemas import check
 from support.tokens import tokens
@@ -76,32 +78,35 @@ def test_the_schemas_of_a_tool_have_no_noise_and_take_nothing_unknown(tool: AnyT
     assert len(entry["description"]) <= 120
 
 
-def test_the_hints_are_truthful() -> None:
-    """Read-only, destructive, idempotent, by kind: an update that overwrites is destructive, a PUT is repeatable."""
-    hints = {one["name"]: list(one["annotations"].values()) for one in entries(CATALOGUE)}
-    read, put, over = [True, False, True, True], [False, False, True, True], [False, True, True, True]
-    post = [False, False, False, True]
-    assert hints == {
-        "list_shared_drives": read,
-        "create_shared_drive": post,
-        "get_shared_drive": read,
-        "update_shared_drive": over,
-        "delete_shared_drive": over,
-        "list_snapshots": read,
-        "create_snapshot": post,
-        "get_snapshot": read,
-        "update_snapshot": put,
-        "delete_snapshot": over,
-        "restore_snapshot": [False, True, False, True],
-        "list_storage_providers": read,
-        "create_storage_provider": post,
-        "get_storage_provider": read,
-        "update_storage_provider": over,
-        "delete_storage_provider": over,
-        "get_storage_utilization": read,
-        "get_machine_event": read,
-        "list_machines": read,
-        "list_private_networks": read,
+def _method(tool: AnyTool) -> str:
+    """What the specification sends for the tool's operation; what it does not have is only read."""
+    spelled = re.sub(r"_(\w)", lambda letter: letter[1].upper(), tool.name)
+    operations = (one for path in PUBLISHED["paths"].values() for one in path.items() if isinstance(one[1], dict))
+    return next((method.upper() for method, said in operations if said.get("operationId") == spelled), "GET")
+
+
+@each
+def test_the_hints_are_what_the_specification_and_the_confirmation_make_true(tool: AnyTool) -> None:
+    """A PUT and a DELETE may be repeated. What is confirmed overwrites, but for a creation, which adds something."""
+    (entry,) = entries([tool])
+    method = _method(tool)
+    confirmed = "confirm" in entry["inputSchema"]["properties"]
+    assert entry["annotations"] == {
+        "readOnlyHint": method == "GET",
+        "destructiveHint": confirmed and not tool.name.startswith("create_"),
+        "idempotentHint": method != "POST",
+        "openWorldHint": True,
+    }
+
+
+def test_every_operation_of_the_specification_has_its_tool() -> None:
+    operations = {
+        said["operationId"] for path in PUBLISHED["paths"].values() for said in path.values() if "operationId" in said
+    }
+    assert operations == {re.sub(r"_(\w)", lambda letter: letter[1].upper(), tool.name) for tool in CATALOGUE} - {
+        "getMachineEvent",
+        "listMachines",
+        "listPrivateNetworks",
     }
 
 
