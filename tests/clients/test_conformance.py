@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,22 +22,56 @@ main(["serve", "--sandbox", "--transport", "streamable-http", "--port", "0"])
 """
 
 
-def conformance(clients: Clients, address: str, revision: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    expected = HERE / f"conformance-{revision}.yml"
+REVISIONS = ["2026-07-28", "2025-11-25"]
+FIXTURES = [sys.executable, str(HERE / "conformance_fixtures.py"), "--port", "0"]
+
+
+def conformance(
+    clients: Clients, address: str, revision: str, folder: Path, which: str = "conformance"
+) -> subprocess.CompletedProcess[str]:
     return clients.run(
         *("conformance", "server", "--url", f"{address}/mcp", "--suite", "all", "--spec-version", revision),
-        *("--expected-failures", str(expected), "-o", str(folder / "results")),
+        *("--expected-failures", str(HERE / f"{which}-{revision}.yml"), "-o", str(folder / "results")),
         cwd=folder,
     )
 
 
-@pytest.mark.parametrize("revision", ["2026-07-28", "2025-11-25"])
+@pytest.mark.parametrize("revision", REVISIONS)
 def test_the_server_conforms_but_for_scenarios_that_demand_fixtures(
     clients: Clients, revision: str, tmp_path: Path
 ) -> None:
     with served(over("streamable-http")) as address:
         done = conformance(clients, address, revision, tmp_path)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+@pytest.mark.parametrize(("revision", "scenarios"), [("2026-07-28", 40), ("2025-11-25", 33)])
+def test_with_the_fixtures_every_scenario_passes_but_for_what_is_not_served(
+    clients: Clients, revision: str, scenarios: int, tmp_path: Path
+) -> None:
+    with served(FIXTURES) as address:
+        done = conformance(clients, address, revision, tmp_path, "conformance-fixtures")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    summary = done.stdout.partition("=== SUMMARY ===")[2]
+    passed = set(re.findall(r"^✓ (\S+): [1-9]\d* passed, 0 failed", summary, re.MULTILINE))
+    assert len(passed) == scenarios - len(_exceptions(f"conformance-fixtures-{revision}")), summary
+
+
+def _exceptions(name: str) -> dict[str, str]:
+    """Scenarios that may fail, each with its reason."""
+    lines = [line for line in (HERE / f"{name}.yml").read_text().splitlines() if line.startswith("  - ")]
+    return dict(line.removeprefix("  - ").split(" # ", 1) for line in lines)
+
+
+def test_each_exception_is_a_scenario_of_the_suite_and_says_why(clients: Clients) -> None:
+    """A name that is mistyped would be passed over in silence."""
+    listed = clients.run("conformance", "list", "--server").stdout
+    scenarios = set(re.findall(r"[\w/-]+", listed))
+    for revision in REVISIONS:
+        for which in ("conformance", "conformance-fixtures"):
+            exceptions = _exceptions(f"{which}-{revision}")
+            assert exceptions.keys() <= scenarios, exceptions.keys() - scenarios
+            assert all(len(reason) > 20 for reason in exceptions.values())
 
 
 def test_the_suite_fails_on_a_seeded_fault(clients: Clients, tmp_path: Path) -> None:

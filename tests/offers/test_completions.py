@@ -85,20 +85,31 @@ async def test_more_than_a_hundred_say_so_and_come_cleaned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ref", "argument"),
+    ("ref", "argument", "said"),
     [
-        (PromptReference(name="no-such"), "id"),
-        (PromptReference(name="restore-machine"), "colour"),
-        (ResourceTemplateReference(uri="paperspace://no-such/{id}"), "id"),
-        (DRIVE, "colour"),
-        (ResourceTemplateReference(uri="paperspace://utilization"), "id"),
+        (PromptReference(name="no-such\n"), "id", r'Unknown prompt: "no-such\n"'),
+        (PromptReference(name="restore-machine"), "colour", 'restore-machine has no argument "colour"'),
+        (
+            ResourceTemplateReference(uri="paperspace://no-such/{id}"),
+            "id",
+            'Unknown resource template: "paperspace://no-such/{id}"',
+        ),
+        (DRIVE, "colour", 'paperspace://shared-drives/{id} has no variable "colour"'),
+        (
+            ResourceTemplateReference(uri="paperspace://utilization"),
+            "id",
+            'Unknown resource template: "paperspace://utilization"',
+        ),
     ],
 )
-async def test_an_unknown_prompt_template_or_argument_is_the_protocols_error(ref: Any, argument: str) -> None:
-    async with world("live") as one:
+@pytest.mark.parametrize("era", ERAS)
+async def test_an_unknown_prompt_template_or_argument_is_the_protocols_error_and_named(
+    ref: Any, argument: str, said: str, era: Era
+) -> None:
+    async with world("live", era=era) as one:
         with pytest.raises(MCPError) as raised:
             await one.client.complete(ref, {"name": argument, "value": ""})
-        assert raised.value.error.code == INVALID_PARAMS
+        assert (raised.value.error.code, raised.value.error.message) == (INVALID_PARAMS, said)
         assert one.api.sent == []
 
 

@@ -89,11 +89,12 @@ async def test_what_is_listed_follows_the_tools_that_exist() -> None:
         "https://example.com/",
     ],
 )
-async def test_what_does_not_exist_is_the_protocols_error_and_names_the_address(uri: str) -> None:
-    async with world("live") as one:
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_does_not_exist_is_the_protocols_error_and_names_the_address(uri: str, era: Era) -> None:
+    async with world("live", era=era) as one:
         with pytest.raises(MCPError) as raised:
             await one.client.read_resource(uri)
-        assert raised.value.error.code == INVALID_PARAMS
+        assert (raised.value.error.code, raised.value.error.message) == (INVALID_PARAMS, f"There is no resource {uri}")
         assert raised.value.error.data == {"uri": uri}
         assert [sent for sent in one.api.sent if not sent.startswith("GET /shared-drives/nowhere")] == []
 

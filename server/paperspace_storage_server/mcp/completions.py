@@ -5,6 +5,7 @@ Every answer comes from one list per kind, of one page at most and kept for half
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -90,14 +91,14 @@ class Completions:
                 if prompt.name == params.ref.name:
                     if argument in [one.name for one in prompt.arguments]:
                         return argument
-                    raise MCPError(INVALID_PARAMS, f"{prompt.name} has no argument of that name")
-            raise MCPError(INVALID_PARAMS, "Unknown prompt")
+                    raise MCPError(INVALID_PARAMS, f"{prompt.name} has no argument {_named(argument)}")
+            raise MCPError(INVALID_PARAMS, f"Unknown prompt: {_named(params.ref.name)}")
         for kind in KINDS:
             if kind.uri == params.ref.uri and kind.variable is not None and kind.tool in self._selected(context):
                 if argument == kind.variable:
                     return kind.uri if kind.uri in _LISTS else argument
-                raise MCPError(INVALID_PARAMS, f"{kind.uri} has no variable of that name")
-        raise MCPError(INVALID_PARAMS, "Unknown resource template")
+                raise MCPError(INVALID_PARAMS, f"{kind.uri} has no variable {_named(argument)}")
+        raise MCPError(INVALID_PARAMS, f"Unknown resource template: {_named(params.ref.uri)}")
 
     async def _list(self, context: Context, tool: str) -> list[dict[str, Any]]:
         """The first page of a list, as it was read at most `KEPT` seconds ago; empty where it cannot be read."""
@@ -112,6 +113,11 @@ class Completions:
         found = cast("list[dict[str, Any]]", (outcome.structured or {}).get("items", []))
         lists.read[tool] = (self._clock(), found)  # a failure, too: the next keystroke must not meet it again
         return found
+
+
+def _named(text: str) -> str:
+    """What the client called it, bounded and without what acts on a terminal, as JSON writes it."""
+    return json.dumps(text[:200])
 
 
 def _values(tool: str, key: str, items: list[dict[str, Any]], of_machine: str | None) -> Iterator[tuple[str, ...]]:

@@ -24,6 +24,7 @@ from paperspace_storage_server.mcp.caller import Context
 
 COMPLETE = "complete"  # the 2026 era asks for it; the SDK leaves it out for older ones
 LIST_LIFE = CacheHint(ttl_ms=3_600_000, scope="public")  # what is offered is fixed for the life of the process
+HOSTED_LIST_LIFE = CacheHint(ttl_ms=60_000, scope="private")  # an operator may change a team at any time
 
 Selected: TypeAlias = Callable[[Context], Collection[str]]
 """The names of the tools that this caller has: what needs others is neither listed nor served."""

@@ -7,7 +7,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from mcp.server import Server
-from mcp.server.caching import CacheHint
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -35,6 +34,7 @@ from paperspace_storage_server.mcp.caller import Context, InputRequired, McpCall
 from paperspace_storage_server.mcp.completions import Completions
 from paperspace_storage_server.mcp.offers import (
     COMPLETE,
+    HOSTED_LIST_LIFE,
     LIST_LIFE,
     Offer,
     list_resources,
@@ -60,7 +60,7 @@ INSTRUCTIONS = (
 def build_server(services: Services) -> Server[Any]:
     """The MCP server: tools, and what it offers beside them, as far as the caller's tools can carry it."""
     listed: WeakKeyDictionary[Service, Json] = WeakKeyDictionary()
-    lists_live = LIST_LIFE if isinstance(services, Service) else CacheHint(ttl_ms=LIST_LIFE.ttl_ms, scope="private")
+    lists_live = LIST_LIFE if isinstance(services, Service) else HOSTED_LIST_LIFE
 
     def service_of(context: Context) -> Service:
         try:
