@@ -1,10 +1,10 @@
 """One line of the server changed at a time: do the fast tests notice? A random sample, in copies of the tree.
 
-    make mutants MUTANTS="--sample 200 --seed 7"
+    make mutants MUTANTS="--sample 300 --seed 7"
 
-The changes are those of `cosmic-ray`'s operators, without the ones that change nothing when the program runs
-(annotations, arguments of `@dataclass`). Of each change only the tests that run its line are run, fastest first,
-until one fails; a change that nobody runs survives. Exit 1 where a tenth or more survive.
+The changes are those of `cosmic-ray`'s operators, without those that change nothing (`_Bare` says which and why). The
+sample has the same number of each room. Of each change only the tests that run its line are run, fastest first, until
+one fails; a change that nobody runs survives. Exit 1 where a tenth or more survive. docs/mutations.md has the figures.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ import ast
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
-from itertools import islice
+from itertools import count, islice
+from math import sqrt
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -32,7 +34,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 SERVER = Path("server/paperspace_storage_server")
 ROOMS = ("guard", "api", "http", "wire", "calls")
-MOST_TESTS = 400  # of the fastest that run a line: an import runs under all of them
+MOST_TESTS = 500  # of the fastest that run a line: an import runs under all of them
 LIMIT = 150.0  # seconds for the tests of one change; a change that hangs is noticed
 
 _cosmic: Callable[[str], Any] = import_module  # untyped, and of a group that the checkers do without
@@ -53,9 +55,16 @@ class Mutant:
 
 
 class _Bare(ast.NodeTransformer):
-    """A program without what changes nothing when it runs."""
+    """A program without what changes nothing when it runs here. A change within that is no change.
+
+    No list of lines: each rule holds for every line of its kind, and gives its reason.
+    """
+
+    # Annotations, what a name stands for in them, and the type of a cast: read by the checkers only.
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if _named(node.annotation) in ("TypeAlias", "Final[TypeAlias]"):
+            return ast.Pass()
         node.annotation = ast.Constant(0)
         return self.generic_visit(node)
 
@@ -71,9 +80,44 @@ class _Bare(ast.NodeTransformer):
         node.returns = None
         return self.generic_visit(node)
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        node.decorator_list = []
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.AST]:
+        """What only the checkers read, and what runs on Windows only: this does not run there."""
+        test = node.test.operand if isinstance(node.test, ast.UnaryOp) else node.test
+        if _named(test) == "TYPE_CHECKING":
+            return []
+        if _named(test) == "sys.platform == 'win32'":
+            node.body = [ast.Pass()]
         return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        name = _named(node.func)
+        if name == "cast":
+            node.args[0] = ast.Constant(0)
+        elif name.startswith("logger."):
+            node.args = []  # how a log words and counts things is not promised; that it is silent of secrets is tested
+        return self.generic_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        if any(_named(base).startswith("Protocol") for base in node.bases):
+            node.body = [ast.Pass()]  # of a protocol nothing runs
+            node.decorator_list = []
+        for decorator in node.decorator_list:
+            if isinstance(decorator, ast.Call) and _named(decorator.func) == "dataclass":
+                decorator.keywords = []  # frozen, slots, by keyword only: what the checkers hold us to
+        return self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """`== None` is `is None`: no class here has an equality that would tell."""
+        if len(node.ops) == 1 and isinstance(node.comparators[0], ast.Constant) and node.comparators[0].value is None:
+            if isinstance(node.ops[0], ast.Eq):
+                node.ops = [ast.Is()]
+            elif isinstance(node.ops[0], ast.NotEq):
+                node.ops = [ast.IsNot()]
+        return self.generic_visit(node)
+
+
+def _named(node: ast.AST) -> str:
+    return ast.unparse(node)
 
 
 def bare(code: str) -> str | None:
@@ -82,6 +126,11 @@ def bare(code: str) -> str | None:
         return ast.dump(_Bare().visit(ast.parse(code)))
     except SyntaxError:
         return None
+
+
+@cache
+def _bare_file(file: Path) -> str | None:
+    return bare((ROOT / file).read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +147,7 @@ class Spot:
         plugins, mutating = _cosmic("cosmic_ray.plugins"), _cosmic("cosmic_ray.mutating")
         code = (ROOT / self.file).read_text(encoding="utf-8")
         changed = mutating.mutate_code(code, plugins.get_operator(self.operator)(), self.number)
-        if changed is None or bare(changed) in (None, bare(code)):
+        if changed is None or bare(changed) in (None, _bare_file(self.file)):
             return None
         lines, after = code.splitlines(), changed.splitlines()
         at = next((at for at, (a, b) in enumerate(zip(lines, after, strict=False)) if a != b), self.line - 1)
@@ -119,8 +168,93 @@ def spots_of(file: Path) -> list[Spot]:
     ]
 
 
-def copy_of_the_tree(into: Path) -> Path:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+@dataclass(slots=True)
+class Room:
+    """A room's sample, and what came of it."""
+
+    name: str
+    sample: list[Mutant]
+    changes: float
+    """How many there are, as far as the sample shows: places, without the share of those where nothing changes."""
+    survived: int = 0
+
+    @classmethod
+    def sampled(cls, name: str, most: int | None, seed: int) -> Room:
+        files = [one.relative_to(ROOT) for one in sorted((ROOT / SERVER / name).glob("*.py"))]
+        spots = [spot for file in files for spot in spots_of(file)]
+        random.Random(f"{seed} {name}").shuffle(spots)
+        tried = count()
+        changes = (mutant for spot, _ in zip(spots, tried, strict=False) if (mutant := spot.mutant()) is not None)
+        sample = list(islice(changes, most))
+        return cls(name, sample, len(spots) * len(sample) / max(1, next(tried)))
+
+    @property
+    def share(self) -> float:
+        return self.survived / len(self.sample)
+
+
+def interval(rooms: list[Room]) -> tuple[float, float, float]:
+    """The share of all changes that survive, and between which shares it lies (95 %).
+
+    Wilson's interval, with the sample size that a plain sample would need to be as sure as this stratified one.
+    """
+    weight = sum(room.changes for room in rooms)
+    share = sum(room.changes / weight * room.share for room in rooms)
+    variance = sum(
+        (room.changes / weight) ** 2 * room.share * (1 - room.share) / (len(room.sample) - 1) for room in rooms
+    )
+    number = share * (1 - share) / variance if variance else float(sum(len(room.sample) for room in rooms))
+    z = 1.96
+    middle = (share + z * z / (2 * number)) / (1 + z * z / number)
+    half = z / (1 + z * z / number) * sqrt(share * (1 - share) / number + z * z / (4 * number * number))
+    return share, max(0.0, middle - half), middle + half
+
+
+class Tree:
+    """A copy of the tree, and a process that runs its tests."""
+
+    _moments = count(1_000_000_000)
+    """One for each change: Python takes what it compiled before for the same where size and second are."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = _copied(path)
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(self, tests: list[str]) -> str:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, str(ROOT / "bench/forking.py"), str(self.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=_environment(self.path),
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"tests": tests, "seconds": LIMIT}) + "\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline().strip()
+
+    def with_change(self, mutant: Mutant, tests: list[str]) -> str:
+        file, moment = self.path / mutant.file, next(self._moments)
+        was, at = file.read_bytes(), file.stat()
+        try:
+            file.write_text(mutant.code, encoding="utf-8")
+            os.utime(file, (moment, moment))
+            return self.run(tests)
+        finally:
+            file.write_bytes(was)
+            os.utime(file, ns=(at.st_atime_ns, at.st_mtime_ns))
+
+    def close(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process.wait()
+
+
+def _copied(into: Path) -> Path:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
     for name in listed.decode().split("\0"):
         if name and (ROOT / name).is_file():
             (into / name).parent.mkdir(parents=True, exist_ok=True)
@@ -128,78 +262,117 @@ def copy_of_the_tree(into: Path) -> Path:
     return into
 
 
-def run_tests(tree: Path, arguments: list[str], seconds: float, **environment: str) -> int:
-    """Pytest's exit code; 1 where a test fails, or where they take too long."""
+def _environment(tree: Path) -> dict[str, str]:
     paths = os.pathsep.join(str(tree / one) for one in ("server", "tools", "bench"))
-    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment}
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, (paths, os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (paths, os.environ.get("PYTHONPATH"))))}
+
+
+Lines = Mapping[str, Mapping[str, list[str]]]
+"""Of each file, of each line, the tests that run it, fastest first."""
+
+
+def lines_of_tests(tree: Path, into: Path) -> None:
+    environment = {
+        **_environment(tree),
+        "WHICH_TESTS_INTO": str(into.resolve()),
+        "WHICH_TESTS_OF": str(tree / SERVER),
+    }
     command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "which_tests"]
-    try:
-        done = subprocess.run(
-            [*command, *arguments], cwd=tree, env=env, capture_output=True, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return 1
-    return done.returncode
+    subprocess.run(command, cwd=tree, env=environment, capture_output=True, timeout=3600, check=False)
 
 
-def witnesses(lines: dict[str, list[str]], line: int) -> list[str]:
-    """The tests that run the line; of a line that runs at the import, those that run any of its file."""
-    if tests := lines.get(str(line)):
-        return tests[:MOST_TESTS]
-    every = dict.fromkeys(test for tests in lines.values() for test in tests)
-    return list(every)[:MOST_TESTS]
+def witnesses(lines: Lines, mutant: Mutant) -> list[str]:
+    """The tests that run the line. Of one that runs at the import: those that run a line with the name it gives, then
+    those that run any of its file."""
+    file = str(mutant.file.relative_to(SERVER))
+    at_import, name = _at_import(mutant.file, mutant.line)
+    if not at_import:
+        return lines.get(file, {}).get(str(mutant.line), [])[:MOST_TESTS]
+    by_name = dict.fromkeys(test for tests in _of_users(lines, name) for test in tests) if name else {}
+    every = dict.fromkeys(test for tests in lines.get(file, {}).values() for test in tests)
+    return list(dict.fromkeys([*list(by_name)[:MOST_TESTS], *list(every)[:MOST_TESTS]]))
+
+
+def _of_users(lines: Lines, name: str) -> Iterator[list[str]]:
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    for file, of_file in lines.items():
+        for number, text in enumerate((ROOT / SERVER / file).read_text(encoding="utf-8").splitlines(), 1):
+            if word.search(text):
+                yield of_file.get(str(number), [])
+
+
+def _at_import(file: Path, line: int) -> tuple[bool, str | None]:
+    """Whether the line runs when its file is imported; and what its statement, or the class around it, is called."""
+    for node in ast.parse((ROOT / file).read_text(encoding="utf-8")).body:
+        if node.lineno <= line <= (node.end_lineno or node.lineno):
+            inner = [one for one in ast.walk(node) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+            if any(one.body[0].lineno <= line <= (one.end_lineno or one.lineno) for one in inner):
+                return False, None
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                    return True, name
+                case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+                    return True, name
+                case _:
+                    return True, None
+    return True, None
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, default=100, help="how many changes (0: all)")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--rooms", nargs="+", default=ROOMS, choices=ROOMS, help="those to look at")
     parser.add_argument("--jobs", type=int, default=2, help="copies of the tree that run at once")
     parser.add_argument("--tests", type=Path, help="where the lines of each test are kept between runs")
     chosen = parser.parse_args()
-    files = [one.relative_to(ROOT) for room in ROOMS for one in sorted((ROOT / SERVER / room).glob("*.py"))]
-    spots = [spot for file in files for spot in spots_of(file)]
-    random.Random(chosen.seed).shuffle(spots)
-    changes = (mutant for spot in spots if (mutant := spot.mutant()) is not None)
-    sample = list(islice(changes, chosen.sample or None))
-    with tempfile.TemporaryDirectory() as folder:
-        trees: Queue[Path] = Queue()
+    each = -(-chosen.sample // len(chosen.rooms)) or None
+    rooms = [Room.sampled(name, each, chosen.seed) for name in chosen.rooms]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        trees: Queue[Tree] = Queue()
         for number in range(chosen.jobs):
-            trees.put(copy_of_the_tree(Path(folder, str(number))))
+            trees.put(Tree(Path(folder, str(number))))
         kept = chosen.tests or Path(folder, "lines.json")
         if not kept.exists():
-            tree = trees.queue[0]
             print("which tests run which lines?", flush=True)
-            run_tests(tree, [], 1800, WHICH_TESTS_INTO=str(kept.resolve()), WHICH_TESTS_OF=str(tree / SERVER))
-        lines: dict[str, dict[str, list[str]]] = json.loads(kept.read_text(encoding="utf-8"))
+            lines_of_tests(trees.queue[0].path, kept)
+        lines: Lines = json.loads(kept.read_text(encoding="utf-8"))
 
-        def survives(mutant: Mutant) -> bool:
-            tests = witnesses(lines.get(str(mutant.file.relative_to(SERVER)), {}), mutant.line)
+        def outcome(mutant: Mutant) -> str:
+            tests = witnesses(lines, mutant)
             tree = trees.get()
-            named = tree / "only.json"
-            named.write_text(json.dumps(tests), encoding="utf-8")
             try:
-                (tree / mutant.file).write_text(mutant.code, encoding="utf-8")
-                files = sorted({test.split("::")[0] for test in tests})
-                alive = not files or run_tests(tree, ["-x", *files], LIMIT, WHICH_TESTS_ONLY=str(named)) == 0
+                came = tree.with_change(mutant, tests) if tests else "passed"
             finally:
-                shutil.copy2(ROOT / mutant.file, tree / mutant.file)
                 trees.put(tree)
-            if alive:
-                print(f"survived: {mutant}", flush=True)
-            return alive
+            if came in ("passed", "none"):
+                print(f"survived: {mutant}{'' if tests else '  (no test runs it)'}", flush=True)
+            return came
 
-        began = time.monotonic()
+        # What "fails" unchanged would kill every change.
+        for room in rooms:
+            tree = trees.queue[0]
+            if (came := tree.run(witnesses(lines, room.sample[0]))) != "passed":
+                print(f"the tests of {room.sample[0].file} on the unchanged tree: {came}", file=sys.stderr)
+                return 2
+        late = 0
         with ThreadPoolExecutor(chosen.jobs) as pool:
-            outcomes = list(pool.map(survives, sample))
-    of, alive = Counter(one.file.parts[2] for one in sample), Counter[str]()
-    alive.update(one.file.parts[2] for one, lives in zip(sample, outcomes, strict=True) if lives)
-    for room in ROOMS:
-        print(f"{room:6} {alive[room]:3} of {of[room]:3} survive")
-    alive_in_all, seconds = sum(outcomes), time.monotonic() - began
-    share = alive_in_all / len(sample)
-    print(f"{alive_in_all} of {len(sample)} survive ({share:.0%}), of {len(spots)} places to change; {seconds:.0f} s")
+            for room in rooms:
+                outcomes = list(pool.map(outcome, room.sample))
+                room.survived = sum(came in ("passed", "none") for came in outcomes)
+                late += outcomes.count("late")
+                print(f"{room.name}: {room.survived} of {len(room.sample)} survive ({room.share:.0%})", flush=True)
+        while not trees.empty():
+            trees.get().close()
+    share, least, most = interval(rooms)
+    survived, of, changes = (
+        sum(numbers) for numbers in zip(*((one.survived, len(one.sample), one.changes) for one in rooms), strict=True)
+    )
+    print(
+        f"{survived} of {of} survive. Of about {changes:,.0f} changes: {share:.1%} (95 %: {least:.1%} to {most:.1%}); "
+        f"noticed by the time limit: {late}; seed {chosen.seed}; {time.monotonic() - began:.0f} s"
+    )
     return int(share >= 0.1)
 
 

@@ -1,4 +1,4 @@
-"""A pytest plugin of `mutants.py`: writes down which tests run which lines, or runs only the tests that are named."""
+"""Pytest plugins of `mutants.py`: one writes down which tests run which lines, one runs only the tests it is given."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ class _WhichTests:
         self._into.write_text(json.dumps(lines), encoding="utf-8")
 
 
-class _OnlyThese:
+class OnlyThese:
+    """Only the named tests, in the order in which they are named."""
+
     def __init__(self, names: list[str]) -> None:
         self._rank = {name: number for number, name in enumerate(names)}
 
@@ -61,6 +63,3 @@ class _OnlyThese:
 def pytest_configure(config: pytest.Config) -> None:
     if into := os.environ.get("WHICH_TESTS_INTO"):
         config.pluginmanager.register(_WhichTests(Path(into), Path(os.environ["WHICH_TESTS_OF"])))
-    else:
-        names = json.loads(Path(os.environ["WHICH_TESTS_ONLY"]).read_text(encoding="utf-8"))
-        config.pluginmanager.register(_OnlyThese(names))
