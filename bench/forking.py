@@ -34,7 +34,7 @@ class Asked(TypedDict):
 def main() -> None:
     tree = Path(sys.argv[1])
     os.chdir(tree)
-    sys.path[:0] = [str(tree / "bench")]
+    sys.path[:0] = [str(tree), str(tree / "bench")]
     _import_libraries()
     for line in sys.stdin:
         asked: Asked = json.loads(line)

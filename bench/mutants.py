@@ -34,7 +34,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 SERVER = Path("server/paperspace_storage_server")
 ROOMS = ("guard", "api", "http", "wire", "calls")
-MOST_TESTS = 500  # of the fastest that run a line: an import runs under all of them
+MOST_TESTS = 200  # of the fastest that run a line: an import runs under all of them
 LIMIT = 150.0  # seconds for the tests of one change; a change that hangs is noticed
 
 _cosmic: Callable[[str], Any] = import_module  # untyped, and of a group that the checkers do without
@@ -290,7 +290,7 @@ def witnesses(lines: Lines, mutant: Mutant) -> list[str]:
         return lines.get(file, {}).get(str(mutant.line), [])[:MOST_TESTS]
     by_name = dict.fromkeys(test for tests in _of_users(lines, name) for test in tests) if name else {}
     every = dict.fromkeys(test for tests in lines.get(file, {}).values() for test in tests)
-    return list(dict.fromkeys([*list(by_name)[:MOST_TESTS], *list(every)[:MOST_TESTS]]))
+    return list(dict.fromkeys([*list(by_name)[:MOST_TESTS], *list(every)[: MOST_TESTS // 2]]))
 
 
 def _of_users(lines: Lines, name: str) -> Iterator[list[str]]:

@@ -50,10 +50,16 @@ class _WhichTests:
 
 
 class OnlyThese:
-    """Only the named tests, in the order in which they are named."""
+    """Only the named tests, in the order in which they are named; that the machine is slow fails none of them."""
 
     def __init__(self, names: list[str]) -> None:
         self._rank = {name: number for number, name in enumerate(names)}
+
+    def pytest_configure(self) -> None:
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("patient", deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        settings.load_profile("patient")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         kept = [item for item in items if item.nodeid in self._rank]

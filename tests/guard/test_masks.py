@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -307,6 +307,7 @@ results = st.fixed_dictionaries(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # of a machine that is busy
 @given(results, st.booleans(), st.booleans())
 def test_the_quick_look_at_a_result_passes_nothing_that_the_whole_look_would_change(
     result: dict[str, Any], operators: bool, api: bool
