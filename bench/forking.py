@@ -1,7 +1,7 @@
 """Runs the tests of one tree again and again: each time in a fork of a process that has the libraries imported.
 
 Of the five seconds that a run of pytest takes before its first test, four go to libraries that never change. A request
-is a line of JSON on stdin (`tests`, `seconds`), its answer a line on stdout: `passed`, `failed`, `late`, or `none`
+is a line of JSON on stdin (`tests`, `seconds`), its answer a line on stdout: `passed`, `failed TEST`, `late`, or `none`
 where there is no such test.
 """
 
@@ -22,6 +22,7 @@ from typing import Any, NoReturn, TypedDict
 
 MOST_MEMORY = 3 * 1024**3  # bytes: a change that makes a loop without an end must not take the machine with it
 ONE_TEST = 30  # seconds
+FIRST_FAILED = Path("first-failed")
 
 
 class Asked(TypedDict):
@@ -65,6 +66,7 @@ def _import_libraries() -> None:
 
 def _answer(asked: Asked) -> str:
     files = sorted({test.split("::")[0] for test in asked["tests"]})
+    FIRST_FAILED.unlink(missing_ok=True)
     if (child := os.fork()) == 0:
         _run(["-x", f"--timeout={ONE_TEST}", *files], asked["tests"])
     until = time.monotonic() + asked["seconds"]
@@ -78,7 +80,9 @@ def _answer(asked: Asked) -> str:
     if status is None:
         os.waitpid(child, 0)
         return "late"
-    return {0: "passed", 5: "none"}.get(os.waitstatus_to_exitcode(status), "failed")
+    came = {0: "passed", 5: "none"}.get(os.waitstatus_to_exitcode(status), "failed")
+    by = FIRST_FAILED.read_text(encoding="utf-8") if FIRST_FAILED.exists() else "the import, or the process"
+    return f"failed {by}" if came == "failed" else came
 
 
 def _run(arguments: list[str], tests: list[str]) -> NoReturn:
@@ -100,7 +104,7 @@ def _in_child(arguments: list[str], tests: list[str] | None = None) -> int:
         os.dup2(nowhere, descriptor)
     # What is imported already cannot have its assertions rewritten: they are those of libraries.
     always = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    return int(pytest.main([*always, *arguments], plugins=[] if tests is None else [only(tests)]))
+    return int(pytest.main([*always, *arguments], plugins=[] if tests is None else [only(tests, FIRST_FAILED)]))
 
 
 if __name__ == "__main__":

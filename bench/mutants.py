@@ -325,6 +325,7 @@ def main() -> int:
     parser.add_argument("--rooms", nargs="+", default=ROOMS, choices=ROOMS, help="those to look at")
     parser.add_argument("--jobs", type=int, default=2, help="copies of the tree that run at once")
     parser.add_argument("--tests", type=Path, help="where the lines of each test are kept between runs")
+    parser.add_argument("--into", type=Path, help="a file for what came of each change, and which test noticed it")
     chosen = parser.parse_args()
     each = -(-chosen.sample // len(chosen.rooms)) or None
     rooms = [Room.sampled(name, each, chosen.seed) for name in chosen.rooms]
@@ -346,6 +347,9 @@ def main() -> int:
                 came = tree.with_change(mutant, tests) if tests else "passed"
             finally:
                 trees.put(tree)
+            if chosen.into is not None:
+                with chosen.into.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps([str(mutant), came]) + "\n")
             if came in ("passed", "none"):
                 print(f"survived: {mutant}{'' if tests else '  (no test runs it)'}", flush=True)
             return came

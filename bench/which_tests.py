@@ -50,16 +50,22 @@ class _WhichTests:
 
 
 class OnlyThese:
-    """Only the named tests, in the order in which they are named; that the machine is slow fails none of them."""
+    """Only the named tests, in the order in which they are named; that the machine is slow fails none of them. The
+    first that fails is written down."""
 
-    def __init__(self, names: list[str]) -> None:
+    def __init__(self, names: list[str], first_failed: Path) -> None:
         self._rank = {name: number for number, name in enumerate(names)}
+        self._first_failed = first_failed.resolve()
 
     def pytest_configure(self) -> None:
         from hypothesis import HealthCheck, settings
 
         settings.register_profile("patient", deadline=None, database=None, suppress_health_check=list(HealthCheck))
         settings.load_profile("patient")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self._first_failed.exists():
+            self._first_failed.write_text(report.nodeid.replace("\n", " "), encoding="utf-8")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         kept = [item for item in items if item.nodeid in self._rank]
