@@ -1,0 +1,161 @@
+"""What a line of the audit file says, byte by byte where programs read it: times, lengths, what stands around."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paperspace_storage_server.guard.audit import AuditFile
+from paperspace_storage_server.guard.stream import over
+from paperspace_storage_tools.errors import AuditUnwritable
+
+
+def lines_of(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_line_says_when_who_what_and_how_long_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, moments = tmp_path / "audit.jsonl", iter([100.0, 102.34567])
+    monkeypatch.setattr(time, "monotonic", lambda: next(moments))
+    audit = AuditFile(file)
+    before = datetime.now(UTC)
+    attempt = audit.begin("delete_snapshot", {"id": "ss1"}, "r-7", principal="me", team="ours")
+    attempt.confirmed, attempt.outcome = "person", "done"
+    assert audit.end(attempt) is None
+    (line,) = lines_of(file)
+    assert abs((datetime.fromisoformat(line.pop("time")) - before).total_seconds()) < 60
+    assert list(line.items()) == [
+        ("principal", "me"),
+        ("team", "ours"),
+        ("tool", "delete_snapshot"),
+        ("arguments", {"id": "ss1"}),
+        ("requestId", "r-7"),
+        ("confirmed", "person"),
+        ("outcome", "done"),
+        ("seconds", 2.346),
+    ]
+
+
+def test_a_line_is_there_before_the_write_and_says_that_it_has_begun(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    AuditFile(file).begin("delete_snapshot", {"id": "ss1"}, 7)
+    (line,) = lines_of(file)
+    assert (line["outcome"], "seconds" in line, "confirmed" in line) == ("started", False, False)
+    assert file.read_bytes().endswith(b" \n")
+
+
+def test_a_call_of_which_nothing_is_said_has_failed(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    audit = AuditFile(file)
+    assert audit.end(audit.begin("delete_snapshot", {"id": "ss1"}, 7)) is None
+    assert [(line["confirmed"], line["outcome"]) for line in lines_of(file)] == [(None, "failed")]
+
+
+def test_the_longest_outcome_still_completes_its_line_in_place(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    audit = AuditFile(file)
+    for outcome, expected in (("x" * 300, 1), ("x" * 500, 3)):  # one that does not fit is appended, and none is lost
+        attempt = audit.begin("delete_snapshot", {"id": "ss1"}, 7)
+        attempt.outcome = outcome
+        assert audit.end(attempt) is None
+        assert len(lines_of(file)) == expected
+    assert [line["outcome"] for line in lines_of(file)] == ["x" * 300, "started", "x" * 500]
+
+
+def test_lines_of_calls_that_overlap_are_each_completed_where_they_stand(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    audit = AuditFile(file)
+    attempts = [audit.begin("delete_snapshot", {"id": f"ss{number}"}, number) for number in range(3)]
+    for attempt, outcome in zip(reversed(attempts), ("third", "second", "first"), strict=True):
+        attempt.outcome = outcome
+        assert audit.end(attempt) is None
+    assert [(line["requestId"], line["outcome"]) for line in lines_of(file)] == [
+        (0, "first"),
+        (1, "second"),
+        (2, "third"),
+    ]
+
+
+def test_a_file_that_is_there_keeps_its_lines_and_one_cut_during_a_call_gets_the_whole_line(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    file.write_text('{"before":1}\n')
+    audit = AuditFile(file)
+    attempt = audit.begin("delete_snapshot", {"id": "ss1"}, 7)
+    assert file.read_text().startswith('{"before":1}\n{"time"')
+    file.write_text("")
+    assert audit.end(attempt) is None
+    assert [line["outcome"] for line in lines_of(file)] == ["failed"]
+
+
+def test_a_file_that_may_be_written_and_not_read_gets_its_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can see whether its last line has ended, so nothing is added before the next."""
+    file, really = tmp_path / "audit.jsonl", os.open
+    file.write_text('{"torn')
+
+    def write_only(path: Any, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_ACCMODE == os.O_RDONLY:
+            raise PermissionError(13, "Permission denied")
+        return really(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", write_only)
+    AuditFile(file).begin("delete_snapshot", {"id": "ss1"}, 7)
+    monkeypatch.undo()
+    assert file.read_text().startswith('{"torn{"time"')
+
+
+def test_the_file_belongs_to_its_owner_alone_whatever_is_usual(tmp_path: Path) -> None:
+    usual = os.umask(0)
+    try:
+        AuditFile(tmp_path / "audit.jsonl").begin("delete_snapshot", {}, 7)
+    finally:
+        os.umask(usual)
+    assert stat.S_IMODE((tmp_path / "audit.jsonl").stat().st_mode) == 0o600
+
+
+# --- what a pipe can take in one piece
+
+
+def through_a_pipe(**arguments: object) -> bytes:
+    reader, writer = os.pipe()
+    try:
+        audit = AuditFile(over(writer))
+        attempt = audit.begin("update_snapshot", arguments, 1)
+        attempt.started = time.monotonic()
+        assert audit.end(attempt) is None
+        return os.read(reader, 1 << 16)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_line_that_a_pipe_takes_in_one_piece_goes_whole_and_a_longer_one_is_cut() -> None:
+    around = len(through_a_pipe(note="", size=5))
+    whole = through_a_pipe(note="n" * (4096 - around), size=5)
+    assert (len(whole), json.loads(whole)["arguments"]["note"]) == (4096, "n" * (4096 - around))
+    cut = through_a_pipe(note="n" * (4097 - around), size=5)
+    assert json.loads(cut)["arguments"] == {"note": "n" * 200 + "…", "size": 5}
+    assert cut.endswith(b"}\n")
+
+
+def test_arguments_of_200_characters_stay_whole_in_a_line_that_is_cut() -> None:
+    line = json.loads(through_a_pipe(name="n" * 200, bucket="b" * 201, note="x" * 4000))
+    assert line["arguments"] == {"name": "n" * 200, "bucket": "b" * 200 + "…", "note": "x" * 200 + "…"}
+
+
+def test_stderr_may_be_the_audit_file_and_a_closed_one_lets_no_write_through() -> None:
+    reader, writer = os.pipe()
+    audit = AuditFile(over(writer))
+    os.close(reader)
+    with pytest.raises(AuditUnwritable) as refused:
+        audit.begin("delete_snapshot", {"id": "ss1"}, 1)
+    assert refused.value.reason == "whoever read it is gone"
+    os.close(writer)

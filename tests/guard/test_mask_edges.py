@@ -1,0 +1,237 @@
+"""Masking at its edges: how short a secret, how long a text, what stands beside it, and what the notice says of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import SecretStr
+
+from paperspace_storage_server.guard.hygiene import Hygiene, Json
+from paperspace_storage_server.guard.secrets import MASK, Kind, Vault
+from paperspace_storage_tools.errors import CannotBeShown
+
+SECRET = "zr4/wSx8+Kd1&6dQ9pTvJ3m"
+REMOVED, CUT, MASKED = (
+    "Hidden or control characters were removed from text.",
+    "Long text was cut.",
+    "A secret was masked.",
+)
+
+
+def vault(*operators: str, api: tuple[str, ...] = ()) -> Vault:
+    made = Vault()
+    for one in operators:
+        made.keep(SecretStr(one))
+    for one in api:
+        made.learn(SecretStr(one))
+    return made
+
+
+# --- short and long secrets
+
+
+@pytest.mark.parametrize(("secret", "everywhere"), [("abc4567", False), ("abc45678", True), ("abc456789", True)])
+def test_a_secret_of_eight_characters_goes_from_names_and_a_shorter_one_from_sentences_only(
+    secret: str, everywhere: bool
+) -> None:
+    known = vault(secret)
+    for kind in ("made", "typed"):
+        assert known.mask(f"a{secret}b", kind) == (f"a{MASK}b" if everywhere else f"a{secret}b")
+    assert known.mask(f"a {secret}.", "said") == f"a {MASK}."
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("test", MASK),
+        ("test test", f"{MASK} {MASK}"),
+        ("(test)", f"({MASK})"),
+        ("test, and a latest test", f"{MASK}, and a latest {MASK}"),
+        ("tests, 1test, test2", "tests, 1test, test2"),
+        ("testtest", "testtest"),
+        ("[test]", f"[{MASK}]"),
+        ("no word of it", "no word of it"),
+    ],
+)
+def test_a_short_secret_goes_from_a_sentence_wherever_it_stands_as_a_word(text: str, masked: str) -> None:
+    assert vault("test").mask(text, "said") == masked
+
+
+def test_a_short_secret_that_is_the_word_of_the_mask_itself_changes_no_mask() -> None:
+    known = vault("secret")
+    assert known.mask(f"{MASK}: the secret, [secret and secret]", "said") == f"{MASK}: the {MASK}, [{MASK} and {MASK}]"
+
+
+def test_an_empty_secret_masks_nothing() -> None:
+    known = vault("", api=("",))
+    assert repr(known) == "<Vault of 0 secrets>"
+    assert known.mask("a b", "said") == "a b"
+
+
+def test_eight_characters_of_a_secret_go_from_a_sentence_and_seven_stay() -> None:
+    known = vault(SECRET)
+    assert known.mask(f"it began {SECRET[:8]} and ended", "said") == f"it began {MASK} and ended"
+    assert known.mask(f"it began {SECRET[3:11]}", "said") == f"it began {MASK}"
+    assert known.mask(SECRET[-8:], "said") == MASK
+    assert known.mask(f"it began {SECRET[:7]} and ended", "said") == f"it began {SECRET[:7]} and ended"
+    assert known.mask(f"a {SECRET[:8]} name", "typed") == f"a {SECRET[:8]} name"
+
+
+def test_the_pieces_of_a_secret_that_has_been_learned_since_are_known_too() -> None:
+    known = vault(SECRET)
+    assert known.mask("another-secret-1", "said") == "another-secret-1"
+    known.keep(SecretStr("another-secret-1"))
+    assert known.mask("it is other-secret", "said") == f"it is {MASK}"
+
+
+def test_a_secret_twice_in_a_row_and_two_that_overlap_leave_nothing_between_their_masks() -> None:
+    assert vault(SECRET).mask(f"<{SECRET}{SECRET}>", "typed") == f"<{MASK}>"
+    assert vault(SECRET).mask(f"<{SECRET}><{SECRET}>", "typed") == f"<{MASK}><{MASK}>"
+    assert vault("abcdefghijkl", "ghijklmnopqr").mask("<abcdefghijklmnopqr>", "typed") == f"<{MASK}>"
+    assert vault("abcdefghijkl", "cdefghij").mask("<abcdefghijkl>", "typed") == f"<{MASK}>"
+
+
+def test_a_vault_says_how_many_secrets_it_knows_and_counts_each_once() -> None:
+    known = vault("operator-secret", "ny2", "operator-secret", api=("of-the-api-1", "of-the-api-2"))
+    assert repr(known) == "<Vault of 4 secrets>"
+
+
+def test_512_secrets_of_the_api_are_remembered_and_then_the_one_that_was_seen_longest_ago_goes() -> None:
+    known = vault(api=tuple(f"of-the-api-{number:03}" for number in range(512)))
+    known.learn(SecretStr("of-the-api-000"))  # seen again
+    assert known.mask("of-the-api-001", "typed") == MASK
+    known.learn(SecretStr("one-too-many"))
+    assert known.mask("of-the-api-001", "typed") == "of-the-api-001"
+    assert known.mask("of-the-api-000 of-the-api-002", "typed") == f"{MASK} {MASK}"
+    short = vault(api=tuple(f"s{number:03}" for number in range(512)))
+    assert short.mask("s000 s511", "said") == f"{MASK} {MASK}"
+    short.learn(SecretStr("s512"))
+    assert short.mask("s000 s001", "said") == f"s000 {MASK}"
+
+
+def test_32_768_characters_of_the_apis_secrets_are_remembered_and_no_more() -> None:
+    keys = [f"{number}".rjust(4096, "k") for number in range(8)]
+    known = vault(api=tuple(keys))
+    assert known.mask(keys[0], "typed") == MASK
+    known.learn(SecretStr("one-more-key"))
+    assert known.mask(keys[0], "typed") == keys[0]
+    assert known.mask(f"{keys[1]} one-more-key", "typed") == f"{MASK} {MASK}"
+
+
+def test_the_operators_secrets_are_never_forgotten() -> None:
+    known = vault(*(f"operator-secret-{number}" for number in range(2000)))
+    assert known.mask("operator-secret-0", "made") == MASK
+    assert repr(known) == "<Vault of 2000 secrets>"
+
+
+def test_4096_characters_of_a_secret_are_known_and_what_follows_is_none() -> None:
+    known = vault("".join(f"{number:05}" for number in range(1000)))
+    whole = "".join(f"{number:05}" for number in range(1000))
+    assert known.mask(whole, "typed") == MASK + whole[4096:]
+
+
+# --- where a text is cut
+
+
+@pytest.mark.parametrize("kind", ["made", "typed", "said"])
+def test_a_text_is_cut_where_it_should_be_and_no_secret_that_begins_before_it_shows(kind: Kind) -> None:
+    known, long = vault(SECRET), len(SECRET)
+    assert known.mask("a" * 30, kind, keep=30) == "a" * 30
+    assert known.mask("a" * 31, kind, keep=30) == "a" * 30
+    assert known.mask(f"{SECRET}{'b' * 50}", kind, keep=long + 5) == f"{MASK}{'b' * 5}"
+    assert known.mask(f"{'a' * 9}{SECRET}bbb", kind, keep=10) == f"{'a' * 9}{MASK}"
+    assert known.mask(f"{'a' * 10}{SECRET}bbb", kind, keep=10) == "a" * 10
+    assert known.mask(f"{SECRET}-{SECRET}", kind, keep=long + 1) == f"{MASK}-"
+
+
+@pytest.mark.parametrize("way", ["&#x000{:02x};", "%25{:02X}", "\\u005cu{:04x}", "&#38;#{:03};"])
+def test_a_secret_that_is_written_much_longer_than_it_is_and_begins_before_the_cut_does_not_show(way: str) -> None:
+    written = "".join(way.format(ord(one)) for one in SECRET)
+    assert vault(SECRET).mask(f"{'a' * 9}{written}", "typed", keep=10) == f"{'a' * 9}{MASK}"
+
+
+# --- what a result shows
+
+LONGEST: dict[str, int] = {"name": 256, "note": 2000, "error": 600, "bucket": 256, "region": 256, "id": 256}
+
+
+@pytest.mark.parametrize("field", LONGEST)
+def test_a_field_is_shown_up_to_its_bound_and_the_notice_says_where_it_is_cut(field: str) -> None:
+    most = LONGEST[field]
+    for known in (vault(), vault(SECRET)):
+        whole: Json = {field: "n" * most}
+        assert Hygiene(known).result(dict(whole))[0] == whole
+        for more in (1, most, most + 1, 70_000):
+            cut, text = Hygiene(known).result({field: "n" * (most + more)})
+            assert cut == {field: "n" * (most - 1) + "…", "notice": CUT}
+            assert text == f'{{"{field}":"{"n" * (most - 1)}…","notice":"{CUT}"}}'
+
+
+def test_a_notice_and_a_failure_may_be_4000_characters_a_message_300_and_a_code_40() -> None:
+    guarded = Hygiene(vault())
+    for shown, most in ((guarded.failure, 4000), (guarded.message, 300), (guarded.code, 40), (guarded.progress, 256)):
+        assert shown("x" * most) == "x" * most
+        assert shown("x" * (most + 1)) == "x" * (most - 1) + "…"
+    assert guarded.result({"notice": "x" * 4000})[0] == {"notice": "x" * 4000}
+    assert guarded.result({"notice": "x" * 4001})[0] == {"notice": "x" * 3999 + "… " + CUT}
+
+
+def test_the_notice_says_what_was_done_and_nothing_that_was_not() -> None:
+    guarded = Hygiene(vault(SECRET))
+    for name, shown, notice in (
+        ("a\x7fb", "ab", REMOVED),
+        ("a\u202eb", "ab", REMOVED),
+        ("n" * 300, "n" * 255 + "…", CUT),
+        (f"my {SECRET}", f"my {MASK}", MASKED),
+        (f"\x1b[0m{SECRET}{'n' * 600}", f"{MASK}{'n' * 247}…", f"{REMOVED} {CUT} {MASKED}"),
+        (f"{'n' * 300}{SECRET}", "n" * 255 + "…", f"{CUT} {MASKED}"),
+        (f"{'n' * 600}{SECRET}", "n" * 255 + "…", CUT),
+    ):
+        assert guarded.result({"name": name})[0] == {"name": shown, "notice": notice}
+    said = guarded.result({"notice": "The change was found by looking.", "name": f"my {SECRET}"})[0]
+    assert said == {"notice": f"The change was found by looking. {MASKED}", "name": f"my {MASK}"}
+
+
+def test_a_secret_of_the_api_goes_from_texts_however_deep_they_stand_and_numbers_stay() -> None:
+    guarded = Hygiene(vault(api=(SECRET,)))
+    result: Json = {
+        "items": [{"name": SECRET, "size": 5, "event": {"id": "e1", "name": SECRET}}, {"name": None}],
+        "tags": ["plain", SECRET],
+        "hasMore": True,
+        "total": 1.5,
+    }
+    assert guarded.result(result)[0] == {
+        "items": [{"name": MASK, "size": 5, "event": {"id": "e1", "name": MASK}}, {"name": None}],
+        "tags": ["plain", MASK],
+        "hasMore": True,
+        "total": 1.5,
+        "notice": MASKED,
+    }
+
+
+def test_an_operators_secret_goes_from_every_field_of_a_result_and_the_apis_from_what_was_typed() -> None:
+    result: Json = {"id": SECRET, "region": SECRET, "name": "x"}
+    assert Hygiene(vault(SECRET)).result(dict(result))[0] == {"id": MASK, "region": MASK, "name": "x", "notice": MASKED}
+    assert Hygiene(vault(api=(SECRET,))).result(dict(result))[0] == result
+
+
+def test_an_error_that_the_api_words_loses_pieces_of_secrets_even_where_all_else_is_plain() -> None:
+    made, _ = Hygiene(vault(api=(SECRET,))).result({"name": "x", "error": f"not {SECRET[:9]}"})
+    assert made == {"name": "x", "error": f"not {MASK}", "notice": MASKED}
+
+
+@pytest.mark.parametrize("name", ["a@b", "plain", "ü", "back\\slash", 'quo"te', "tab\tbed"])
+def test_what_needs_no_cleaning_comes_out_as_it_went_in(name: str) -> None:
+    clean_name = name.replace("\t", " ")
+    made, text = Hygiene(vault(SECRET)).result({"name": clean_name})
+    assert made == {"name": clean_name}
+    assert text == json.dumps(made, ensure_ascii=False, separators=(",", ":"))
+
+
+def test_a_name_that_is_cut_within_a_secret_is_not_shown_and_one_cut_after_seven_characters_of_it_is() -> None:
+    guarded = Hygiene(vault(api=(SECRET,)))
+    with pytest.raises(CannotBeShown):
+        guarded.for_person(f'"{"x" * 50}{SECRET[:8]}…"', "snapshot")
+    shown = f'"{"x" * 50}{SECRET[:7]}…"'
+    assert guarded.for_person(shown, "snapshot") == shown
