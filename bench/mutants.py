@@ -72,6 +72,13 @@ class _Bare(ast.NodeTransformer):
         node.annotation = None
         return node
 
+    def visit_arguments(self, node: ast.arguments) -> ast.AST:
+        """Whether an argument may be given by position or by name only: what the checkers hold us to."""
+        every = [*node.posonlyargs, *node.args, *node.kwonlyargs]
+        node.posonlyargs, node.args, node.kwonlyargs = [], every, []
+        node.defaults, node.kw_defaults = [one for one in (*node.defaults, *node.kw_defaults) if one is not None], []
+        return self.generic_visit(node)
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
