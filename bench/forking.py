@@ -44,7 +44,7 @@ def main() -> None:
 
 def _import_libraries() -> None:
     """Those that the collection of all tests imports, for a fork asks that first."""
-    theirs = tuple(filter(None, map(get_path, ("stdlib", "purelib", "platlib"))))
+    theirs = (get_path("stdlib"), get_path("purelib"), get_path("platlib"))
     read, write = os.pipe()
     if (child := os.fork()) == 0:
         os.close(read)

@@ -293,8 +293,9 @@ def witnesses(lines: Lines, mutant: Mutant) -> list[str]:
     those that run any of its file."""
     file = str(mutant.file.relative_to(SERVER))
     at_import, name = _at_import(mutant.file, mutant.line)
-    if not at_import:
-        return lines.get(file, {}).get(str(mutant.line), [])[:MOST_TESTS]
+    tests = lines.get(file, {}).get(str(mutant.line))
+    if not at_import and tests != []:  # none, though it has run: so it was at the import, too
+        return (tests or [])[:MOST_TESTS]
     by_name = dict.fromkeys(test for tests in _of_users(lines, name) for test in tests) if name else {}
     every = dict.fromkeys(test for tests in lines.get(file, {}).values() for test in tests)
     return list(dict.fromkeys([*list(by_name)[:MOST_TESTS], *list(every)[: MOST_TESTS // 2]]))
@@ -313,15 +314,14 @@ def _at_import(file: Path, line: int) -> tuple[bool, str | None]:
     for node in ast.parse((ROOT / file).read_text(encoding="utf-8")).body:
         if node.lineno <= line <= (node.end_lineno or node.lineno):
             inner = [one for one in ast.walk(node) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
-            if any(one.body[0].lineno <= line <= (one.end_lineno or one.lineno) for one in inner):
-                return False, None
+            within = any(one.body[0].lineno <= line <= (one.end_lineno or one.lineno) for one in inner)
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                     return True, name
                 case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
-                    return True, name
+                    return not within, name
                 case _:
-                    return True, None
+                    return not within, None
     return True, None
 
 

@@ -163,8 +163,18 @@ async def test_a_snapshot_that_was_asked_for_with_a_note_has_that_note(note: str
 PROVIDER = {"id": "sp1", "name": "team", "s3Config": {"bucket": "b", "region": "r", "endpoint": "https://e"}}
 
 
-def new_provider(**place: Any) -> NewProvider:
-    return NewProvider(name="team", type="s3", credentials=KEYS, **{"bucket": "b", **place})
+def new_provider(
+    *, bucket: str = "b", region: str | None = None, endpoint: str | None = None, is_team_default: bool | None = None
+) -> NewProvider:
+    return NewProvider(
+        name="team",
+        type="s3",
+        credentials=KEYS,
+        bucket=bucket,
+        region=region,
+        endpoint=endpoint,
+        is_team_default=is_team_default,
+    )
 
 
 @pytest.mark.parametrize(
@@ -465,9 +475,9 @@ async def test_a_change_whose_look_fails_stays_unknown_and_says_why_it_was_lost(
     assert world.asked == ["PUT"]
 
 
-def provider(default: bool | None = None, **place: Any) -> StorageProvider:
+def provider(default: bool | None = None) -> StorageProvider:
     """As it is read."""
-    return StorageProvider(id="sp1", name="team", type="s3", is_team_default=default, **{"bucket": "b", **place})
+    return StorageProvider(id="sp1", name="team", type="s3", bucket="b", is_team_default=default)
 
 
 @pytest.mark.parametrize(

@@ -110,14 +110,15 @@ def test_a_list_without_a_limit_is_cut_after_100() -> None:
 
 def test_a_page_cut_out_of_a_list_begins_behind_the_cursor_and_ends_at_the_limit() -> None:
     items = ["a", "b", "c", "d"]
-    for after, limit, cut in (
+    pages: list[tuple[str | None, int | None, tuple[list[str], str | None]]] = [
         (None, None, (items, None)),
         (None, 4, (items, None)),
         (None, 3, (["a", "b", "c"], "c")),
         ("b", 1, (["c"], "c")),
         ("b", 2, (["c", "d"], None)),
         ("d", 2, ([], None)),
-    ):
+    ]
+    for after, limit, cut in pages:
         assert page_locally(items, after=after, limit=limit, id_of=str) == cut
 
 
@@ -130,7 +131,8 @@ def test_an_error_is_quoted_up_to_64_kib_and_a_thousand_issues() -> None:
         body = b'{"code":"C","message":"' + b"m" * (size - around) + b'"}'
         assert (error_body(body) is not None) is quoted
         failure = failure_of(answer(body, 422), kind="snapshot", id="ss1")
-        assert failure == Refused(422, *(("C", "m" * 8192) if quoted else (None, None)), "snapshot", "ss1", [])
+        code, message = ("C", "m" * 8192) if quoted else (None, None)
+        assert failure == Refused(422, code, message, "snapshot", "ss1", [])
     for commas, quoted in ((1000, True), (1001, False)):
         body = b'{"code":"C","message":"m","issues":[%s]}' % b",".join([b"{}"] * (commas - 1))
         assert body.count(b",") == commas
