@@ -66,7 +66,7 @@ def validate(tool: Tool[ArgumentsT], given: Mapping[str, Any], *, denied: frozen
 
 
 def _problems(error: ValidationError, model: type[Arguments]) -> Iterable[str]:
-    for one in error.errors(include_input=False, include_url=False):
+    for one in error.errors():
         if not one["loc"]:
             yield one["msg"].removeprefix("Value error, ")
             continue

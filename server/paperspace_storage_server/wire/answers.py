@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from paperspace_storage_server.wire.messages import Answer
 from paperspace_storage_server.wire.parsing import parsed, whole_characters
@@ -226,15 +227,17 @@ def looks_like_html(answer: Answer) -> bool:
 
 def _no_json(error: ValidationError) -> bool:
     """Whether the whole is no JSON: then there is one error."""
-    if error.error_count() != 1:
-        return False
-    return error.errors(include_input=False, include_url=False, include_context=False)[0]["type"] == "json_invalid"
+    return error.error_count() == 1 and _first(error)["type"] == "json_invalid"
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    return error.errors(include_input=False)[0]
 
 
 def _malformed(body: bytes, error: ValidationError, before: int) -> Malformed:
     """What is wrong with a body that does not fit, without a word of the body itself. `before` counts the items of a
     long list in the parts before."""
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    first = _first(error)
     if _no_json(error):
         return Malformed("it is cut off or not JSON" if body.strip() else "it is empty")
     # Numbers are positions; names are field names of our models, or of none: nothing of the answer's text.
