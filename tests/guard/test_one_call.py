@@ -290,8 +290,8 @@ def test_a_request_is_its_principals_only_where_the_gate_has_left_one() -> None:
         ({"toolsets": ["utilization"]}, {"get_storage_utilization"}),
         ({"tools": ["get_snapshot", "delete_snapshot"]}, {"get_snapshot", "delete_snapshot"}),
         ({"tools": ["get_snapshot", "delete_snapshot"], "read_only": True}, {"get_snapshot"}),
-        ({"tools": ["get_snapshot"], "exclude_tools": ["get_snapshot"]}, set()),
-        ({"tools": ["get_snapshot"], "toolsets": ["utilization"]}, set()),
+        ({"tools": ["get_snapshot"], "exclude_tools": ["get_snapshot"]}, set[str]()),
+        ({"tools": ["get_snapshot"], "toolsets": ["utilization"]}, set[str]()),
         ({"read_only": True}, {name for name, tool in TOOLS.items() if not tool.writes}),
     ],
 )
