@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CODE := server tools tests bench evals packages deploy
 
-.PHONY: demo test check platforms setup format bench evals hosts lock clean manifests version dist image audit lowest newest
+.PHONY: demo test check platforms setup format bench mutants evals hosts lock clean manifests version dist image audit lowest newest
 
 demo: $(VENV)/.run
 	@$(BIN)/paperspace-storage-mcp demo
@@ -52,6 +52,7 @@ lock: $(VENV)/.run
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --group dev --python-version 3.11 pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --group release --constraint requirements/dev.txt --python-version 3.11 -o requirements/release.txt
+	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --group mutants --constraint requirements/dev.txt --python-version 3.11 -o requirements/mutants.txt
 
 # Packages: docs/releasing.md says what each is for.
 $(VENV)/.release: $(VENV)/.run requirements/release.txt
@@ -103,10 +104,13 @@ bench: $(VENV)/.dev
 evals: $(VENV)/.dev
 	@$(BIN)/python -m evals $(EVALS)
 
-# Lines changed one at a time: do the tests notice? Takes a quarter of an hour; docs/mutations.md.
-mutants: $(VENV)/.dev
-	@$(BIN)/python -m pip install --quiet "cosmic-ray>=8.7,<9" "coverage>=7.10,<8"
-	$(BIN)/python bench/mutants.py $(MUTANTS)
+# Lines changed one at a time: do the tests notice? docs/mutations.md.
+$(VENV)/.mutants: $(VENV)/.dev requirements/mutants.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/mutants.txt
+	@touch $@
+
+mutants: $(VENV)/.mutants
+	nice -n 10 $(BIN)/python bench/mutants.py $(MUTANTS)
 
 clean:
 	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest build dist results
