@@ -248,10 +248,18 @@ class Tree:
         try:
             file.write_text(mutant.code, encoding="utf-8")
             os.utime(file, (moment, moment))
-            return self.run(tests)
+            return self._twice(tests)
         finally:
             file.write_bytes(was)
             os.utime(file, ns=(at.st_atime_ns, at.st_mtime_ns))
+
+    def _twice(self, tests: list[str]) -> str:
+        """What a test noticed it has to notice once more: else it was the machine, or chance."""
+        while (by := (came := self.run(tests)).removeprefix("failed ")) in tests:
+            if self.run([by]).startswith("failed"):
+                return came
+            tests = [test for test in tests if test != by]
+        return came
 
     def close(self) -> None:
         if self._process is not None and self._process.stdin is not None:
