@@ -227,3 +227,72 @@ def test_a_process_whose_stderr_is_closed_says_nothing_on_stdout_and_opens_no_fi
     command = ["/bin/sh", "-c", f'exec "{sys.executable}" -c "$1" 2>&-', "sh", script]
     run = subprocess.run(command, env={**environment(), "HOME": str(tmp_path)}, stdout=subprocess.PIPE, check=True)
     assert run.stdout == b"2 /dev/null\n"
+
+
+def test_what_is_written_to_a_file_is_all_of_it_and_a_full_disk_is_known_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        stream = Descriptor(file.fileno())
+        assert stream.write(LONG.encode() * 100) == len(LONG) * 100
+        monkeypatch.setattr(os, "fstatvfs", lambda descriptor: type("Full", (), {"f_bavail": 0}))
+        with pytest.raises(OSError, match="No space left"):
+            stream.check()
+    assert (tmp_path / "log").read_bytes() == LONG.encode() * 100
+
+
+def test_a_disk_that_fills_up_within_a_line_tells_how_much_went_out_and_one_that_is_full_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, left = os.write, [5, 3]
+
+    def fills(descriptor: int, data: bytes) -> int:
+        if not left:
+            raise OSError(28, "No space left on device")
+        return really(descriptor, data[: left.pop(0)])
+
+    with (tmp_path / "log").open("wb") as file:
+        monkeypatch.setattr(os, "write", fills)
+        stream = Descriptor(file.fileno())
+        assert stream.write(b"0123456789") == 8
+        with pytest.raises(OSError, match="No space left"):
+            stream.write(b"0123456789")
+    assert (tmp_path / "log").read_bytes() == b"01234567"
+
+
+def test_a_pipe_that_is_not_waited_for_already_is_written_as_it_is() -> None:
+    with pipe() as (reader, writer):
+        os.set_blocking(writer, False)
+        before = set(os.listdir("/proc/self/fd"))
+        lines = Lines(Descriptor(writer), writer)
+        lines.write("one\n")
+        assert len(set(os.listdir("/proc/self/fd")) - before) <= 1  # of the listing itself
+        assert read_all(reader) == b"one\n"
+
+
+def test_nothing_more_goes_out_before_the_rest_of_a_line_that_was_begun() -> None:
+    stream = Narrow([2, 0, 0, 3])
+    lines = Lines(stream, 2)
+    lines.write("first\n")  # two of its characters
+    with pytest.raises(BlockingIOError):
+        lines.check()
+    with pytest.raises(BlockingIOError):
+        lines.put(b"second\n")
+    assert stream.out == b"fi"
+    with pytest.raises(BlockingIOError):
+        lines.check()
+    assert stream.out == b"first"
+    lines.check()
+    lines.write("third\nfourth\n")
+    assert stream.out == b"first\nthird\nfourth\n"
+
+
+def test_how_many_lines_were_dropped_is_said_once_before_the_next_that_goes_out() -> None:
+    stream = Narrow([0, 0, 0])
+    lines = Lines(stream, 2)
+    lines.write("one\ntwo\n")
+    lines.write("three\n")
+    lines.write("four\n")
+    lines.write("five\n")
+    lines.write("six\n")
+    assert stream.out == b"(4 lines before this one were dropped: nobody read them)\nfive\nsix\n"

@@ -236,3 +236,15 @@ async def test_a_retry_after_that_fits_is_waited_for_and_one_that_does_not_is_ha
         answer = await over(transport).send(Request("GET", "/x"), Budget.of(60, clock))
         assert (len(transport.asked), clock.now - 1000.0) == (tries, waited)
         assert answer.retry_after == (float(after) if tries == 1 else None)
+
+
+async def test_a_way_out_that_is_told_nothing_else_makes_four_tries_and_pauses_between_them() -> None:
+    clock, slept = Clock(), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    transport = Scripted(clock, [Reply(503)])
+    http = Http("https://api.invalid", SecretStr("k"), lambda: transport, sleep=sleep)
+    assert (await http.send(Request("GET", "/x"), Budget.of(60, clock))).tries == 4
+    assert [0 <= pause <= most for pause, most in zip(slept, (0.5, 1.0, 2.0), strict=True)] == [True] * 3
