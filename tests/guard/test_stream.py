@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -232,10 +233,13 @@ def test_a_process_whose_stderr_is_closed_says_nothing_on_stdout_and_opens_no_fi
 def test_what_is_written_to_a_file_is_all_of_it_and_a_full_disk_is_known_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def full(descriptor: int) -> SimpleNamespace:
+        return SimpleNamespace(f_bavail=descriptor * 0)
+
     with (tmp_path / "log").open("wb") as file:
         stream = Descriptor(file.fileno())
         assert stream.write(LONG.encode() * 100) == len(LONG) * 100
-        monkeypatch.setattr(os, "fstatvfs", lambda descriptor: type("Full", (), {"f_bavail": 0}))
+        monkeypatch.setattr(os, "fstatvfs", full)
         with pytest.raises(OSError, match="No space left"):
             stream.check()
     assert (tmp_path / "log").read_bytes() == LONG.encode() * 100
