@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Iterator
 from types import UnionType
@@ -12,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from pydantic_core import to_json
 
 from paperspace_storage_server.guard import hygiene as hygiene_module
 from paperspace_storage_server.guard import secrets as secrets_module
-from paperspace_storage_server.guard.hygiene import LONGEST_MESSAGE, MADE, SAID, Hygiene, Json
+from paperspace_storage_server.guard.hygiene import LONGEST_FIELD, LONGEST_MESSAGE, MADE, SAID, Hygiene, Json
 from paperspace_storage_server.guard.secrets import MASK, MOST_PASSING, Kind, Vault, mask_userinfo, present_vault
 from paperspace_storage_server.guard.spelling import spellings, views
 from paperspace_storage_tools.catalogue import CATALOGUE
@@ -314,10 +316,29 @@ def test_the_quick_look_at_a_result_passes_nothing_that_the_whole_look_would_cha
 ) -> None:
     known = vault(*([SECRET, "another-secret-of-theirs"] if operators else []), api=(SECRET,) if api else ())
     quick = Hygiene(known).result(result)
+    assert Hygiene(known).spelled(to_json(result).decode()) == quick[1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hygiene_module, "_plain", never)
         patch.setattr(Vault, "may_hold", always)
         assert quick[0] == Hygiene(known).result(result)[0]
+
+
+@pytest.mark.parametrize("length", range(250, 262))
+@pytest.mark.parametrize("before", [0, 1, 7, 255, 256, 257])
+def test_a_text_is_cut_from_one_character_beyond_the_bound_on_wherever_it_stands(length: int, before: int) -> None:
+    result = {"items": [{"id": "i" * min(before, 256), "name": "n" * length, "size": 1}, {"name": "last"}]}
+    made = json.loads(Hygiene(vault(SECRET)).spelled(to_json(result).decode()))
+    whole = length <= LONGEST_FIELD
+    assert made["items"][0]["name"] == ("n" * length if whole else "n" * (LONGEST_FIELD - 1) + "…")
+    assert made.get("notice") == (None if whole else "Long text was cut.")
+
+
+def test_a_result_of_the_callers_notices_gets_them_cleaned_and_masked() -> None:
+    text = Hygiene(vault(SECRET)).spelled('{"name":"a"}', f"x\u202e {SECRET}")
+    assert json.loads(text) == {
+        "name": "a",
+        "notice": f"x {MASK} Hidden or control characters were removed from text. A secret was masked.",
+    }
 
 
 @given(

@@ -21,8 +21,8 @@ def shorten_instant(text: str) -> str:
     `2026-02-02T01:01:00.000Z` costs a model four tokens more than `2026-02-02T01:01Z` and says no more.
     Text that is no such timestamp comes back unchanged.
     """
-    if text[-5:] == ".000Z":  # how production writes nearly all of them: half the time of a long list is here
-        return text[:-8] + "Z" if text[-8:-5] == ":00" else text[:-5] + "Z"
+    if text.endswith(".000Z"):  # how production writes nearly all of them: a seventh of a long list's time is here
+        return text[:-8] + "Z" if text.endswith(":00.000Z") else text[:-5] + "Z"
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         return text

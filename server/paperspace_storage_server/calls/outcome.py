@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+from pydantic_core import from_json
 
 from paperspace_storage_server.guard.hygiene import Json
 from paperspace_storage_tools.errors import Failure
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """A result or a failure; both cleaned and masked, so that a surface may send them as they are.
 
@@ -17,5 +21,9 @@ class Outcome:
     """
 
     text: str
-    structured: Json | None = None
     failure: Failure | None = None
+
+    @cached_property
+    def structured(self) -> Json | None:
+        """The result as an object, None where there is none. Who sends the text on need not take it apart."""
+        return None if self.failure is not None else cast("Json", from_json(self.text))

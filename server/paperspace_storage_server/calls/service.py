@@ -135,11 +135,8 @@ class Service:
         return result
 
     def _succeeded(self, result: Model, call: GuardedCall) -> Outcome:
-        structured: Json = result.model_dump(by_alias=True, exclude_none=True)
-        if call.notices:
-            structured["notice"] = " ".join(call.notices)
-        structured, text = self.team.hygiene.result(structured)
-        return Outcome(text, structured)
+        text = result.model_dump_json(by_alias=True, exclude_none=True)
+        return Outcome(self.team.hygiene.spelled(text, " ".join(call.notices)))
 
     def _failed(self, failure: Failure, tool: AnyTool) -> Outcome:
         return Outcome(self.team.hygiene.failure(describe(failure, write=tool.writes)), failure=failure)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from paperspace_storage_server.guard.secrets import PART, Kind, Vault, mask_userinfo
 from paperspace_storage_tools.cursors import LONGEST_CURSOR
@@ -33,7 +33,6 @@ _REMOVED = "Hidden or control characters were removed from text."
 _CUT = "Long text was cut."
 _MASKED = "A secret was masked."
 _CUT_OFF = re.compile(f".{{{PART}}}(?=…)", re.DOTALL)
-_WINDOW = LONGEST_FIELD // 2
 _LOOKED_AT = 65_536  # characters of a text; what is cut off beyond them nobody is shown
 
 
@@ -59,6 +58,24 @@ class Hygiene:
         if quick and not self._vault.may_hold_others(lambda: "\n".join(_typed(result))):
             return result, text
         del text  # a large one is not to be held beside what is made of it
+        return self._thoroughly(result, operators)
+
+    def spelled(self, text: str, notice: str = "") -> str:
+        """As `result`, of a result's compact JSON, which gets a `notice` where there is one.
+
+        Most results need nothing done: those are never taken apart.
+        """
+        operators = self._vault.may_hold(text)
+        others = self._vault.may_hold_others(lambda: "\n".join(_typed(from_json(text))))
+        if not operators and not others and not notice and _plain(text):
+            return text
+        result = cast("Json", from_json(text))
+        if notice:
+            result["notice"] = notice
+        return self._thoroughly(result, operators)[1]
+
+    def _thoroughly(self, result: Json, operators: bool) -> tuple[Json, str]:
+        """Text by text. `operators`: a secret of the operator's may be in it, so what is `made` is looked at, too."""
         done = _Done(look_at_made=operators)
         made = cast("Json", self._value(result, "", done))
         remarks = [made.get("notice"), done.removed and _REMOVED, done.cut and _CUT, done.masked and _MASKED]
@@ -166,5 +183,8 @@ def _plain(text: str) -> bool:
         return False
     if '"error":' in text:
         return False
-    # A string longer than the bound would fill one of these windows without a quotation mark: there are none escaped.
-    return all(text.find('"', at, at + _WINDOW) >= 0 for at in range(0, len(text) - _WINDOW, _WINDOW))
+    # From one quotation mark (none is escaped) to the last of those in reach: the next string would end beyond it.
+    at, end = text.find('"'), len(text) - LONGEST_FIELD - 1
+    while 0 <= at < end:
+        at = text.rfind('"', at + 1, at + LONGEST_FIELD + 2)
+    return at >= 0 or not text.count('"')

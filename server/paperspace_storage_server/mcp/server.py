@@ -25,7 +25,6 @@ from mcp_types import (
 )
 
 from paperspace_storage_server import __version__
-from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.principal import scope_of
 from paperspace_storage_server.calls.service import NoSuchTeam, Service, Services
 from paperspace_storage_server.guard.hygiene import Json
@@ -43,6 +42,7 @@ from paperspace_storage_server.mcp.offers import (
 )
 from paperspace_storage_server.mcp.prompts import Prompts
 from paperspace_storage_server.mcp.resources import TeamResources
+from paperspace_storage_server.mcp.results import envelope, put_content
 from paperspace_storage_server.mcp.skills import Skills
 from paperspace_storage_server.mcp.tasks import Tasks
 
@@ -100,7 +100,7 @@ def build_server(services: Services) -> Server[Any]:
             outcome = await service.call(tool, given, McpCaller(context, params, cleaned))
         except InputRequired as required:
             return required.result
-        return (tasks.of(context, tool, outcome) if as_task else None) or _result(outcome)
+        return (tasks.of(context, tool, outcome) if as_task else None) or envelope(outcome)
 
     async def on_list_resources(context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         return list_resources(offers, context)
@@ -139,7 +139,7 @@ def build_server(services: Services) -> Server[Any]:
         on_completion=complete,
     )
     # The SDK's tracing middleware costs each call a span that nothing here exports.
-    server.middleware.clear()
+    server.middleware[:] = [put_content]
     # Registered this way because the results are plain dictionaries: a model in between would be dumped twice.
     server.add_request_handler("tools/list", PaginatedRequestParams, list_tools)
     server.add_request_handler("tools/call", CallToolRequestParams, call_tool)
@@ -149,15 +149,3 @@ def build_server(services: Services) -> Server[Any]:
     if not (isinstance(services, Service) and services.team.upstream.dialect == "published"):
         tasks.extend(server)  # the published API's operations are done when they are answered
     return server
-
-
-def _result(outcome: Outcome) -> Json:
-    """A call's outcome as a tool result: `content` is the structured result as compact JSON, or the failure's text."""
-    result: Json = {
-        "resultType": COMPLETE,
-        "content": [{"type": "text", "text": outcome.text}],
-        "isError": outcome.failure is not None,
-    }
-    if outcome.structured is not None:
-        result["structuredContent"] = outcome.structured
-    return result

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import anyio
 from mcp.server import Server
-from mcp.shared.message import SessionMessage
+from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import (
     JSONRPCError,
     JSONRPCMessage,
@@ -30,6 +30,7 @@ from mcp_types import (
     jsonrpc_message_adapter,
 )
 
+from paperspace_storage_server.mcp.results import TakesSpelled, encoded
 from paperspace_storage_server.process.life import watch_host
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_LINE = 8 * 1024 * 1024  # bytes; a longer message is dropped, and the server lives on
 MOST_WAITING = 1000  # messages read ahead before the host is made to wait
+_OVER_PIPES = ServerMessageMetadata(request_context=TakesSpelled())
 LAST_ANSWERS = 1.0  # seconds after the end of input in which calls under way may still be answered
 
 
@@ -201,7 +203,7 @@ class Incoming(_Reading):
         except ValueError as error:
             return _nameless(error)
         self._lines.pending.came(message)
-        return SessionMessage(message)
+        return SessionMessage(message, _OVER_PIPES)
 
 
 class Outgoing(_Stream):
@@ -216,7 +218,7 @@ class Outgoing(_Stream):
         if self._transport.is_closing():
             raise anyio.BrokenResourceError
         message = item.message
-        self._transport.write(message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+        self._transport.write(encoded(message) + b"\n")
         if not self._flow.drained.is_set():
             await self._flow.drained.wait()
         self._lines.pending.went(message)

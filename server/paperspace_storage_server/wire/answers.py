@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from itertools import chain
 from typing import Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -56,14 +57,14 @@ def read(answer: Answer, adapter: TypeAdapter[T], *, kind: Kind, id: str | None 
     return whole
 
 
-def read_each(answer: Answer, adapter: TypeAdapter[list[T]], *, kind: Kind, statuses: tuple[int, ...]) -> Generator[T]:
-    """The items of a list, read as they are taken: of a long one only those that are kept take memory.
+def read_each(answer: Answer, adapter: TypeAdapter[list[T]], *, kind: Kind, statuses: tuple[int, ...]) -> Iterable[T]:
+    """The items of a list; those of a long one are read as they are taken: only those that are kept take memory.
 
     Raises:
-        As `read` does, and for what is wrong with a later item not before it is reached.
+        As `read` does, and for what is wrong with a later item of a long list not before it is reached.
     """
-    for items in _values(answer, adapter, kind=kind, id=None, statuses=statuses):
-        yield from items
+    values = _values(answer, adapter, kind=kind, id=None, statuses=statuses)
+    return next(values) if len(answer.body) <= LARGEST_WHOLE else chain.from_iterable(values)
 
 
 def _values(
@@ -93,12 +94,12 @@ def _items(value: object) -> list[object]:
 def _valid(body: bytes, adapter: TypeAdapter[T], before: int = 0) -> T:
     try:
         try:
-            return adapter.validate_json(body)
+            return adapter.validate_json(body, by_name=False)  # the API's spelling alone; ours is looked for in vain
         except ValidationError as error:
             # Most answers are whole, so they are not searched for halves before.
             if not _no_json(error) or (mended := whole_characters(body)) is None:
                 raise
-            return adapter.validate_json(mended)
+            return adapter.validate_json(mended, by_name=False)
     except ValidationError as error:
         raise _malformed(body, error, before) from None
     except ValueError:
@@ -204,6 +205,8 @@ def error_body(body: bytes) -> ErrorBody | None:
 def _refuse_error_body(status: int, body: bytes, kind: Kind) -> None:
     """Raise for a failure that came under a 2xx. No resource has these fields (but an event its `error`), so one
     that has an id, too, is none; the search spares a long list the second parsing."""
+    if body[:1] == b"[":
+        return
     if b'"code"' in body and b'"message"' in body and (said := error_body(body)) is not None:
         raise Malformed(f"status {status} with an error body", message=clean(said.message[:_KEPT]))
     if b'"success"' not in body and (kind == "machine event" or b'"error' not in body):
@@ -257,6 +260,9 @@ def page_locally(
         Unsupported: the cursor's item is gone, so that nobody can say where to go on.
     """
     page: list[T] = []
+    if after is None and isinstance(items, list):
+        page = items if limit is None else items[:limit]
+        return page, id_of(page[-1]) if len(page) < len(items) else None
     begun, more = after is None, False
     for item in items:  # to the end: an answer of which a part is not usable is not usable
         if not begun:
