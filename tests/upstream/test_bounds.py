@@ -148,8 +148,7 @@ async def test_a_large_answer_takes_at_most_four_times_its_size(what: str) -> No
                 peak = tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
-    # Besides, any call takes some hundred KiB, whatever its size.
-    assert peak < 4 * min(size, LARGEST_ANSWER) + MIB, f"{peak / MIB:.1f} MiB of {size / MIB:.1f}"
+    assert peak < 4 * min(size, LARGEST_ANSWER), f"{peak / MIB:.1f} MiB of {size / MIB:.1f}"
 
 
 async def test_a_page_as_large_as_any_keeps_the_loop_for_a_moment_and_takes_few_mib() -> None:

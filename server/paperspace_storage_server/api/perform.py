@@ -133,7 +133,11 @@ async def _decoded(operation: Operation[T], answer: Answer) -> Decoded[T]:
     """A long list is read in a thread, part by part, so that it holds up nobody else."""
     if len(answer.body) <= LARGEST_WHOLE:
         return operation.decode(answer)
-    return await asyncio.get_running_loop().run_in_executor(_beside(), operation.decode, answer)
+    # The thread keeps what it was given, and the event loop what it awaits, for longer than they need it.
+    given, made = [answer], list[Decoded[T]]()
+    del answer
+    await asyncio.get_running_loop().run_in_executor(_beside(), lambda: made.append(operation.decode(given.pop())))
+    return made.pop()
 
 
 @cache
