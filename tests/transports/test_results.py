@@ -62,8 +62,9 @@ def test_over_pipes_a_result_has_the_envelope_of_its_era_and_its_text_is_its_str
     with running() as process:
         send(process, b"" if modern else HELLO)
         send(process, line("tools/call", 1, name="list_snapshots", arguments={"limit": 3}, **meta))
+        listed = answer(process, 1)["result"]
         send(process, line("tools/call", 2, name="get_shared_drive", arguments={"id": "nowhere"}, **meta))
-        listed, failed = answer(process, 1)["result"], answer(process, 2)["result"]
+        failed = answer(process, 2)["result"]
     structured = listed["structuredContent"]
     assert len(structured["items"]) == 3
     spelled = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
