@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from hosted.issuing import ISSUER, RESOURCE, Web, claims, pair
 from paperspace_storage_server.calls.principal import Principal, principal_in, scope_of, with_implied
@@ -58,6 +58,7 @@ def team_of(identity: Identity) -> str:
 
 class Gate:
     def __init__(self, app: Authenticate, surface: Surface, refused: list[Refusal]) -> None:
+        self.app = app
         self.surface = surface
         self.refused = refused
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://mcp.example.com")
@@ -192,6 +193,22 @@ async def test_the_metadata_needs_no_token_and_says_what_was_set_character_by_ch
         }
     assert gate.surface.seen == []
     assert (await gate.client.post("/.well-known/oauth-protected-resource")).status_code == 401
+
+
+async def test_no_other_protocol_leads_past_the_gate(gate: Gate) -> None:
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    token = OURS.token(claims()).encode()
+    scope: Scope = {"type": "websocket", "path": "/mcp", "headers": [(b"authorization", b"Bearer " + token)]}
+    await gate.app(scope, receive, send)
+    assert said == [{"type": "websocket.close", "code": 1008}]
+    assert gate.surface.seen == []
 
 
 async def test_without_an_issuer_no_metadata_is_promised() -> None:

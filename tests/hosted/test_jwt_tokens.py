@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hosted.issuing import ISSUER, KEYS_AT, RESOURCE, SigningPair, Web, claims, encoded, pair, rsa_key, signed
+from paperspace_storage_server.calls.principal import with_implied
 from paperspace_storage_server.hosted.identity import BadToken, Identity, NotReady
 from paperspace_storage_server.hosted.issuer import ALGORITHMS, Issuer
 from paperspace_storage_server.hosted.jwt_tokens import LARGEST, JwtTokens
@@ -175,6 +176,7 @@ FORGED: dict[str, tuple[Callable[[], str], str]] = {
     "issued tomorrow": (lambda: OURS.token(claims(iat=_in(86_400))), "the token is not valid yet"),
     "no subject": (lambda: OURS.token(claims(sub=None)), MALFORMED),
     "an empty subject": (lambda: OURS.token(claims(sub="")), MALFORMED),
+    "a subject without an end": (lambda: OURS.token(claims(sub="a" * 256)), MALFORMED),
     "a subject that is a number": (lambda: OURS.token(claims(sub=7)), MALFORMED),
     "a subject twice": (lambda: _twice("sub", "anna", "root"), MALFORMED),
     "an audience twice": (lambda: _twice("aud", "https://other.example.com", RESOURCE), MALFORMED),
@@ -230,6 +232,21 @@ async def test_two_keys_under_one_id_are_both_tried() -> None:
     tokens = await verifier(OURS, twin)
     assert (await tokens.identify(twin.token(claims()))).subject == "anna"
     assert (await tokens.identify(OURS.token(claims()))).subject == "anna"
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2003", "\u3000", "\t", "\n", "\x1f", ",", "+", "%20"])
+async def test_nothing_but_a_space_divides_scopes(blank: str) -> None:
+    said = claims(scope=f"storage:read{blank}storage:destroy")
+    identity = await (await verifier()).identify(OURS.token(said))
+    assert with_implied(identity.scopes) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "groups", ["staff,research", "research staff", ["staff,research"], [["research"]], {"research": 1}]
+)
+async def test_a_group_is_a_whole_string_of_the_claim(groups: object) -> None:
+    identity = await (await verifier()).identify(OURS.token(claims(groups=groups)))
+    assert "research" not in identity.groups
 
 
 async def test_a_token_without_a_key_id_is_taken_where_there_is_one_key_only() -> None:

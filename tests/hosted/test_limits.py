@@ -87,6 +87,12 @@ async def test_a_principal_has_so_many_calls_in_any_minute_and_takes_none_of_ano
         assert [one.status for one in refused] == [429, 429, 429]
 
 
+async def test_a_request_for_a_stream_is_one_of_the_minutes_calls() -> None:
+    async with limited(Surface(), 3, Clock(), []) as client:
+        answers = [(await client.get("/mcp", headers={"who": "anna"})).status_code for _ in range(4)]
+    assert answers == [200, 200, 200, 429]
+
+
 async def test_without_a_rate_there_is_none() -> None:
     async with limited(Surface(), None, Clock(), []) as client:
         answers = [(await client.post("/mcp", headers={"who": "anna"})).status_code for _ in range(1000)]

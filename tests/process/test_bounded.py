@@ -122,8 +122,46 @@ async def test_what_is_no_request_is_400_and_a_strange_coding_501() -> None:
         assert status(await answer(dial, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")) == 400
         assert status(await answer(dial, HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!")) == 400
         assert status(await answer(dial, HEAD + b"Transfer-Encoding: gzip\r\n\r\n")) == 501
-        smuggled = HEAD + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n"
-        assert (await answer(dial, smuggled)).count(b"HTTP/1.1 ") == 1
+
+
+async def test_a_request_whose_end_can_be_read_in_two_ways_is_refused_and_nothing_after_it_is_read() -> None:
+    echo = Echo()
+    second = b"GET /second HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with serving(echo) as dial:
+        for lengths in (
+            b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+            b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+            b"Content-Length: 5\r\nContent-Length: 6\r\n",
+            b"Transfer-Encoding : chunked\r\n",
+            b"Content-Length: +5\r\n",
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        ):
+            request = b"POST /mcp HTTP/1.1\r\nHost: a\r\n" + lengths + b"\r\n0\r\n\r\n" + second
+            answered = await answer(dial, request)
+            assert status(answered) in (400, 501), lengths
+            assert answered.count(b"HTTP/1.1 ") == 1, lengths
+    assert echo.ends == []
+
+
+async def test_connections_that_ask_nothing_give_way_to_those_that_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "_most_connections", lambda: 5)
+    release = asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await release.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    async with serving(slow) as dial:
+        asking = [asyncio.create_task(answer(dial, request)) for _ in range(2)]
+        await asyncio.sleep(0.05)  # until they stand
+        for _ in range(40):
+            await dial()  # asks nothing, and stays
+        asking.append(asyncio.create_task(answer(dial, request)))
+        await asyncio.sleep(0.05)
+        release.set()
+        assert [status(one) for one in await asyncio.gather(*asking)] == [200] * 3
 
 
 @pytest.mark.parametrize(

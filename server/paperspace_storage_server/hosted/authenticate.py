@@ -51,8 +51,11 @@ class Authenticate:
         self._metadata = resource.metadata_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # nothing of ours speaks WebSocket, and no way in may lead past the gate
+            await send({"type": "websocket.close", "code": 1008})
             return
         path: str = scope["path"]
         if path in self._metadata and scope["method"] in ("GET", "HEAD", "OPTIONS"):

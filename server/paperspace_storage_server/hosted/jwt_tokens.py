@@ -30,6 +30,7 @@ from paperspace_storage_server.hosted.issuer import ALGORITHMS, Issuer
 LARGEST = 16_384
 """Characters of a token; what is longer is not looked at."""
 _LONGEST_KID = 256
+_LONGEST_SUBJECT = 255  # as OpenID Connect has it (Core, 2): each is kept for as long as somebody is counted
 _LEEWAY = 5.0  # seconds that a clock may be behind the issuer's: for what begins, not for what ends
 _MOST_REMEMBERED = 10_000
 
@@ -117,7 +118,11 @@ class JwtTokens:
 
     def _identity(self, claims: dict[str, Any]) -> Identity:
         expires, subject = claims["exp"], claims["sub"]
-        if not isinstance(expires, int | float) or isinstance(expires, bool) or not subject:
+        if (
+            not isinstance(expires, int | float)
+            or isinstance(expires, bool)
+            or not 0 < len(subject) <= _LONGEST_SUBJECT
+        ):
             raise BadToken("the token is malformed")
         if expires <= self._clock():
             raise BadToken("the token has expired")  # the leeway is not for this end
@@ -166,7 +171,8 @@ def _no_number(text: str) -> None:
 def _words(claim: object, *, split: bool = True) -> frozenset[str]:
     """The words of a claim: one string of them (`scope`), or a list of strings (`scp`, `groups`)."""
     if isinstance(claim, str):
-        return frozenset(claim.split() if split else (claim,))
+        # Spaces alone divide (RFC 6749, 3.3): an issuer may have let pass as one word what other blanks would divide.
+        return frozenset(claim.split(" ") if split else (claim,))
     if isinstance(claim, list):
         return frozenset(one for one in cast("list[object]", claim) if isinstance(one, str))
     return frozenset()

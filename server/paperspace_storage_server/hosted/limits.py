@@ -63,8 +63,8 @@ class Limits:
     def _too_much(self, place: tuple[str, bool]) -> Refusal | None:
         key, listening = place
         under_way = self._under_way.get(place, 0)
-        if listening:
-            return _refusal(f"You have {MOST_STREAMS} streams open.", 5) if under_way >= MOST_STREAMS else None
+        if listening and under_way >= MOST_STREAMS:
+            return _refusal(f"You have {MOST_STREAMS} streams open.", 5)
         if under_way >= MOST_CALLS:
             return _refusal(f"You have {MOST_CALLS} calls under way.", 1)
         wait = self._take(key)

@@ -20,6 +20,8 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paperspace_storage_server.calls.principal import principal_in
+from paperspace_storage_server.mcp import sessions
+from paperspace_storage_server.mcp.sessions import Sessions
 from paperspace_storage_server.mcp.step_up import Refuse, StepUp
 
 LARGEST_BODY = 1024 * 1024  # bytes of a request
@@ -63,8 +65,10 @@ def hosted_app(
         transport_security=_security_of(url, origins) if url else security(bound),
         max_request_body_size=LARGEST_BODY,
         stateless_http=stateless,
+        session_idle_timeout=sessions.IDLE,
+        max_sessions=sessions.MOST,
     )
-    return StepUp(_Session(app, ended), refuse)
+    return StepUp(_Session(app if stateless else Sessions(app), ended), refuse)
 
 
 def path_of(url: str | None) -> str:

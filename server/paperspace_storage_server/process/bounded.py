@@ -6,7 +6,9 @@ A client that sends slowly, sends no end of headers, or never reads its answer h
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 import h11
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,6 +24,8 @@ LARGEST_BODY = 1024 * 1024
 """Bytes of a body (413)."""
 PATIENCE = 30.0
 """Seconds for a whole request to come (408), and for a client to go on reading."""
+MOST_CONNECTIONS = 8192
+"""Connections at a time; fewer where the process may not open so many files. Beyond, who asks nothing gives way."""
 
 _TEXTS = {
     400: "This is no HTTP request.",
@@ -49,6 +53,8 @@ class BoundedHttp(H11Protocol):
     """uvicorn's protocol over h11, with a clock on each request."""
 
     conn: _Connection
+    silent_since: float
+    """When its last answer was whole, on the loop's clock."""
 
     def __init__(
         self,
@@ -61,10 +67,13 @@ class BoundedHttp(H11Protocol):
         self.conn = _Connection(h11.SERVER, LARGEST_HEAD)
         self._coming: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
+        self.silent_since = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
         self._starts_coming()
+        if len(self.connections) > _most_connections():
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._has_come()
@@ -94,6 +103,7 @@ class BoundedHttp(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self.silent_since = self.loop.time()
         if self.conn.their_state is h11.SEND_BODY:  # of the next request, which came along with the last one
             self._starts_coming()
 
@@ -112,6 +122,19 @@ class BoundedHttp(H11Protocol):
             self.transport.close()  # nothing was asked, so there is nothing to answer
         else:
             self._refuse(408)
+
+    def _make_room(self) -> None:
+        """Close the tenth of those that ask nothing which has been silent for longest; where all ask something, this
+        one. A tenth at a time, so that a flood costs a look at each connection once in a while."""
+        silent = [one for one in cast("set[BoundedHttp]", self.connections) if one.is_silent]
+        silent.sort(key=lambda one: one.silent_since)
+        for one in silent[: max(1, len(silent) // 10)] or [self]:
+            one.transport.abort()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no request is being answered."""
+        return self._coming is not None or not self.cycle or self.cycle.response_complete
 
     def _refuse(self, status: int) -> None:
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
@@ -133,6 +156,17 @@ class BoundedHttp(H11Protocol):
         self.transport.close()
 
 
+@cache
+def _most_connections() -> int:
+    """A quarter of the files that this process may open is for all else: the API, the store, its own files."""
+    if sys.platform == "win32":
+        return MOST_CONNECTIONS
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(16, min(MOST_CONNECTIONS, soft * 3 // 4))
+
+
 class Bounds:
     """ASGI: refuses what came whole and is too large still, and bodies that grow beyond what they may."""
 
@@ -146,6 +180,10 @@ class Bounds:
         head = len(scope["path"]) + len(scope["query_string"]) + sum(len(n) + len(v) + 4 for n, v in scope["headers"])
         if head > LARGEST_HEAD:
             await _answer(send, 431)
+            return
+        names = [name for name, _ in scope["headers"]]
+        if b"content-length" in names and b"transfer-encoding" in names:
+            await _answer(send, 400)  # who reads the one and who reads the other disagree on where the next begins
             return
         told = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not told.isdigit() or int(told) > LARGEST_BODY:

@@ -88,6 +88,7 @@ async def serve_app(
     config = uvicorn.Config(
         Bounds(app),
         http=BoundedHttp,
+        ws="none",  # whatever library is installed: nothing here speaks it
         log_config=None,  # what uvicorn says goes the way of all logs: masked, and never waited for
         log_level="warning",
         access_log=False,
