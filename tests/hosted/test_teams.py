@@ -98,6 +98,14 @@ def test_members_act_for_their_team(identity: Identity, team: str, beside: Path)
         person(emails=("evil@evil.org@research.example.com",)),
         person(emails=("evil @research.example.com",)),
         person(emails=("ben@research.example.com\n",)),
+        person(emails=("ben@research.example.com.",)),
+        person(emails=("ben@research.example.com@",)),
+        person(emails=('"ben@evil.org"@research.example.com',)),
+        person(emails=("ben@research.example.com\u200b",)),
+        person(emails=("ben@research\uff0eexample.com",)),  # FULLWIDTH FULL STOP
+        person(emails=("guest@example.org, ben@evil.org",)),
+        person(emails=("<guest@example.org>",)),
+        person(groups=("/ops,on-call",)),
         person(emails=("a\u212a@research.example.com",)),  # KELVIN SIGN, a "k" once it is folded
         person(emails=("guest@example.or\u0261",)),
     ],

@@ -11,6 +11,7 @@ from mcp.server import Server
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http import LAST_EVENT_ID_HEADER
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.inbound import MCP_METHOD_HEADER
 from starlette.applications import Starlette
@@ -26,6 +27,7 @@ from paperspace_storage_server.mcp.step_up import Refuse, StepUp
 
 LARGEST_BODY = 1024 * 1024  # bytes of a request
 
+_LAST_EVENT = LAST_EVENT_ID_HEADER.lower().encode()
 _HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -103,6 +105,8 @@ class _Session:
             token = AccessToken(token="", client_id=owner, scopes=list(principal.scopes))
             scope["user"] = AuthenticatedUser(token)
         if scope["type"] == "http" and _listens(scope):
+            # No event is kept, so none can be sent again; the SDK would answer whoever asks for that with nothing.
+            scope["headers"] = [pair for pair in scope["headers"] if pair[0] != _LAST_EVENT]
             await self._until_the_end(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -129,6 +133,8 @@ class _Session:
         await self._app(scope, until, noted)
         if begun and not whole:
             await send({"type": "http.response.body", "body": b""})  # ended by us, so that it is an end
+        elif not begun and self._ended.is_set():
+            await Response(status_code=503, headers={"Retry-After": "1"})(scope, receive, send)  # another replica's
 
 
 def _listens(scope: Scope) -> bool:
