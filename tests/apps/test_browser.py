@@ -67,6 +67,7 @@ def _cases() -> list[dict[str, Any]]:
     views: dict[str, Any] = {"themes": THEMES, "widths": WIDTHS, "shots": all_shots, "tree": True}
     page = {"items": large["snapshots"]["items"][:120], "hasMore": True, "nextPage": "c2"}
     rest = {"items": large["snapshots"]["items"][120:200], "hasMore": False}
+    of_machines = list(dict.fromkeys(one["machineId"] for one in live["snapshots"]["items"]))
     machines = [
         {
             "machineId": f"ps{number:09d}",
@@ -117,7 +118,34 @@ def _cases() -> list[dict[str, Any]]:
             "120 snapshots so far",
             result=_result(page),
             next={"isError": True, "content": [{"type": "text", "text": "The API does not accept the key."}]},
-            more="The next page could not be had: The API does not accept the key.",
+            more="This could not be had: The API does not accept the key.",
+        ),
+        _case(
+            "named",
+            "mcp__x__list_snapshots",
+            "by machine",
+            result=_result(live["snapshots"]),
+            machines=[
+                _result(
+                    {
+                        "items": [{"id": of_machines[0], "name": "<i>gpu</i>" + HOSTILE}],
+                        "hasMore": True,
+                        "nextPage": "m2",
+                    }
+                ),
+                _result({"items": [{"id": of_machines[1], "name": "trainer"}], "hasMore": False}),
+            ],
+            named=["<i>gpu</i>", "trainer"],
+            themes=THEMES,
+            widths=WIDTHS,
+        ),
+        _case(
+            "no-names",
+            "list_snapshots",
+            "106 snapshots",
+            result=_result({"machines": machines, "total": 106, "hasMore": False}),
+            machines=[{"isError": True, "content": [{"type": "text", "text": "Unknown tool: list_machines"}]}],
+            named=["This could not be had: Unknown tool: list_machines"],
         ),
         _case("no-calls", "list_snapshots", "Ask for the next page.", result=_result(page), capabilities={}),
         _case("by-name", "list_snapshots", "by name.", input={"orderBy": "name"}, result=_result(live["snapshots"])),
@@ -286,8 +314,22 @@ def test_a_page_that_is_not_had_is_said_and_can_be_asked_for_again(looked_at: di
     assert "Show more" in text
 
 
+def test_machines_get_their_names_from_the_host_where_somebody_asks(looked_at: dict[str, Any]) -> None:
+    for one in _of(looked_at, "named"):
+        asked = [{"name": "mcp__x__list_machines", "arguments": {"limit": 120, "after": after}} for after in ("", "m2")]
+        assert one["calls"] == asked
+        text = one["named"]["text"].replace("\n", "")
+        assert ("<i>gpu</i>" + HOSTILE[:60] in text, "trainer ps" in text) == (True, True)
+        assert "Show machine names" not in text
+        assert (one["named"]["foreign"], one["named"]["wide"]) == (0, 0)
+    assert "Show machine names" in _one(looked_at, "no-names")["named"]["text"]
+    for none in ("drives", "utilization", "empty", "report"):
+        assert "Show machine names" not in _one(looked_at, none)["text"]
+
+
 def test_a_host_that_cannot_call_tools_is_not_asked(looked_at: dict[str, Any]) -> None:
-    assert "Show more" not in _one(looked_at, "no-calls")["text"]
+    for button in ("Show more", "Show machine names"):
+        assert button not in _one(looked_at, "no-calls")["text"]
 
 
 def test_a_host_s_odd_words_do_no_harm_and_its_colours_count(looked_at: dict[str, Any]) -> None:

@@ -51,9 +51,10 @@ const seen = (frame) => frame.evaluate(() => ({
 
 for (const one of cases) for (const theme of one.themes) for (const width of one.widths) {
   const { context, page, troubles } = await open(theme, width);
-  const calls = [];
+  const calls = [], machines = [...(one.machines ?? [])];
   await page.exposeFunction("called", (params) => {
     calls.push(params);
+    if (params.name.endsWith("list_machines")) return machines.shift();
     return one.next ?? { content: [], structuredContent: { items: [] } };
   });
   await page.goto("http://host.test/");
@@ -99,6 +100,13 @@ for (const one of cases) for (const theme of one.themes) for (const width of one
     await frame.getByRole("button", { name: "Show more" }).click();
     await frame.waitForFunction((shown) => document.getElementById("main").innerText.includes(shown), one.more);
     outcome.after = await seen(frame);
+  }
+  if (one.named) {
+    for (const text of one.named) {
+      await frame.getByRole("button", { name: "Show machine names" }).click();
+      await frame.waitForFunction((shown) => document.getElementById("main").innerText.includes(shown), text);
+    }
+    outcome.named = await seen(frame);
   }
   if (one.teardown) outcome.teardown = await page.evaluate(() => window.bridge.teardownResource({}));
   if (one.way) {
