@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CODE := server tools tests bench evals packages deploy
 
-.PHONY: demo test check platforms setup format bench mutants evals hosts lock clean manifests version dist image audit lowest newest
+.PHONY: demo test check platforms setup format bench mutants evals hosts frameworks lock clean manifests version dist image audit lowest newest
 
 demo: $(VENV)/.run
 	@$(BIN)/paperspace-storage-mcp demo
@@ -96,6 +96,11 @@ hosts: $(VENV)/.dev
 	@cd $(VENV)-hosts && npm install --silent --ignore-scripts --no-audit --no-fund --no-package-lock
 	@cd $(VENV)-hosts && npm rebuild --silent @anthropic-ai/claude-code opencode-ai
 	@HOSTS_BIN=$(VENV)-hosts/node_modules/.bin PYTHONPATH=tests $(BIN)/python -m hosts.drive $(HOSTS)
+
+# Fifteen agent frameworks, each in an environment of its own, driven with its own stand-in for a model:
+# docs/frameworks.md. FRAMEWORKS="agno mastra" for some; 3 GB.
+frameworks: $(VENV)/.dev
+	@FRAMEWORKS_IN=$(VENV)-frameworks PYTHONPATH=tests $(BIN)/python -m frameworks.drive $(FRAMEWORKS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/compare.py $(BENCH)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,44 @@ def test_the_request_after_a_bad_line_is_answered(bad: bytes) -> None:
     with running() as server:
         send(server, HELLO + bad + line("ping", 7))
         assert answer(server, 7)["result"] == {}
+
+
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+PROBE = line("server/discover", 8, _meta=META)
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["answered", "not waited for"])
+def test_a_client_that_probes_and_then_initializes_is_served_in_the_older_era(waits: bool) -> None:
+    with running() as server:
+        send(server, PROBE)
+        if waits:
+            assert answer(server, 8)["result"]["supportedVersions"] == ["2026-07-28"]
+        send(server, HELLO)
+        assert answer(server, 0)["result"]["protocolVersion"] == "2025-11-25"
+        send(server, line("tools/list", 1))
+        assert len(answer(server, 1)["result"]["tools"]) == 20
+
+
+def test_a_script_in_a_file_may_probe_too(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_bytes(PROBE + HELLO + line("ping", 1))
+    with script.open("rb") as asked:
+        done = subprocess.run(COMMAND, stdin=asked, capture_output=True, env=environment(), timeout=60, check=True)
+    answers = {one["id"]: one for one in map(json.loads, done.stdout.splitlines())}
+    assert answers[0]["result"]["protocolVersion"] == "2025-11-25"
+    assert answers[1]["result"] == {}
+
+
+def test_a_client_of_the_newer_era_does_not_turn_to_the_older_one() -> None:
+    with running() as server:
+        send(server, PROBE + line("tools/list", 1, _meta=META))
+        answer(server, 1)
+        send(server, HELLO)
+        assert answer(server, 0)["error"]["code"] == -32022
 
 
 def test_unknown_names_are_protocol_errors_and_the_server_lives_on() -> None:

@@ -46,14 +46,13 @@ LAST_ANSWERS = 1.0  # seconds after the end of input in which calls under way ma
 
 async def serve_stdio(server: Server[Any]) -> None:
     """Serve until stdin ends."""
-    options = server.create_initialization_options()
     if not _are_pipes():
         from mcp.server.stdio import stdio_server
 
         watch_host(os.dup(0) if _is_pipe(0) else None, lambda: None)
         pending, seconds = Pending(), _last_answers()  # before the descriptors are moved away
-        async with stdio_server() as (read, write):
-            await server.run(Settling(read, pending, seconds), Settled(write, pending), options)
+        async with stdio_server() as (read, write), read, write:
+            await _serve(server, Settling(read, pending, seconds), Settled(write, pending), pending)
         return
     stdin, stdout = _claim(0, os.devnull), _claim(1, None)
     sys.stdout = sys.stderr  # which never waits for its reader: the descriptor would
@@ -67,10 +66,19 @@ async def serve_stdio(server: Server[Any]) -> None:
 
     watch_host(stdin, host_is_gone)
     try:
-        await server.run(Incoming(lines), Outgoing(writing, flow, lines), options)
+        await _serve(server, Incoming(lines), Outgoing(writing, flow, lines), lines.pending)
     finally:
         reading.close()
         writing.close()
+
+
+async def _serve(server: Server[Any], read: _Reading, write: WriteStream[SessionMessage], pending: Pending) -> None:
+    """Serve until the input ends: anew, in the older era, where a client has not waited for the answer to its probe."""
+    options = server.create_initialization_options()
+    opening = Opening(read, pending)
+    await server.run(opening, write, options)
+    if opening.fallback is not None:
+        await server.run(Resumed(opening.fallback, read), write, options)
 
 
 class Pending:
@@ -86,8 +94,11 @@ class Pending:
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             id = (message.params or {}).get("requestId")
             if isinstance(id, str | int):
-                self._ids.discard(id)
-                self._answered.set()
+                self.given_up(id)
+
+    def given_up(self, id: str | int) -> None:
+        self._ids.discard(id)
+        self._answered.set()
 
     def went(self, message: JSONRPCMessage) -> None:
         if isinstance(message, JSONRPCResponse | JSONRPCError):
@@ -162,6 +173,8 @@ class Lines(asyncio.Protocol):
 
 
 class _Stream:
+    """Closed by whoever opened what is behind it: the SDK closes its streams at the end of each run."""
+
     async def aclose(self) -> None:
         return None
 
@@ -224,6 +237,49 @@ class Outgoing(_Stream):
         self._lines.pending.went(message)
 
 
+class Opening(_Reading):
+    """A read stream that ends where a client that has only probed with `server/discover` turns to `initialize`.
+
+    Clients of both eras wait a second or so for the answer and then take the server for an older one (2026-07-28,
+    basic/transports/stdio, Backward Compatibility); a server that starts on a busy machine takes longer. The SDK fixes
+    the era by the first request, and would refuse them.
+    """
+
+    def __init__(self, read: _Reading, pending: Pending) -> None:
+        self.fallback: SessionMessage | None = None
+        self._read = read
+        self._pending = pending
+        self._probes: list[str | int] = []
+        self._settled = False
+
+    async def receive(self) -> SessionMessage | Exception:
+        item = await self._read.receive()
+        if self._settled or isinstance(item, Exception) or not isinstance(item.message, JSONRPCRequest):
+            return item
+        if item.message.method == "server/discover":
+            self._probes.append(item.message.id)
+        elif item.message.method == "initialize" and self._probes:
+            for probe in self._probes:
+                self._pending.given_up(probe)
+            self.fallback = item
+            raise anyio.EndOfStream
+        else:
+            self._settled = True
+        return item
+
+
+class Resumed(_Reading):
+    """A read stream, after a message that was read from it too early."""
+
+    def __init__(self, first: SessionMessage, read: _Reading) -> None:
+        self._first: SessionMessage | None = first
+        self._read = read
+
+    async def receive(self) -> SessionMessage | Exception:
+        first, self._first = self._first, None
+        return first or await self._read.receive()
+
+
 class Settling(_Reading):
     """The SDK's own read stream, which ends only once the calls under way had time to be answered."""
 
@@ -231,9 +287,6 @@ class Settling(_Reading):
         self._read = read
         self._pending = pending
         self._seconds = seconds
-
-    async def aclose(self) -> None:
-        await self._read.aclose()
 
     async def receive(self) -> SessionMessage | Exception:
         try:
@@ -253,9 +306,6 @@ class Settled(_Stream):
     def __init__(self, write: WriteStream[SessionMessage], pending: Pending) -> None:
         self._write = write
         self._pending = pending
-
-    async def aclose(self) -> None:
-        await self._write.aclose()
 
     async def send(self, item: SessionMessage, /) -> None:
         await self._write.send(item)
