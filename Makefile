@@ -98,7 +98,7 @@ hosts: $(VENV)/.dev
 	@HOSTS_BIN=$(VENV)-hosts/node_modules/.bin PYTHONPATH=tests $(BIN)/python -m hosts.drive $(HOSTS)
 
 # Fifteen agent frameworks, each in an environment of its own, driven with its own stand-in for a model:
-# docs/frameworks.md. FRAMEWORKS="agno mastra" for some; 3 GB.
+# docs/frameworks.md. FRAMEWORKS="agno mastra" for some.
 frameworks: $(VENV)/.dev
 	@FRAMEWORKS_IN=$(VENV)-frameworks PYTHONPATH=tests $(BIN)/python -m frameworks.drive $(FRAMEWORKS)
 
@@ -118,4 +118,4 @@ mutants: $(VENV)/.mutants
 	nice -n 10 $(BIN)/python bench/mutants.py $(MUTANTS)
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest build dist results
+	rm -rf $(VENV) $(VENV)-frameworks $(VENV)-lowest $(VENV)-newest build dist results

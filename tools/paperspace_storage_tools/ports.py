@@ -125,11 +125,15 @@ class SharedDrives(Protocol):
     async def delete(self, id: str) -> None: ...
 
 
+Then: TypeAlias = Callable[[Snapshot], Awaitable[Snapshot]]
+
+
 class Snapshots(Protocol):
     async def list(self, query: SnapshotQuery) -> Page[Snapshot]: ...
 
-    async def create(self, new: NewSnapshot, *, again: bool = True) -> Snapshot:
-        """Create at most once. `again`: what an earlier request for the same has made is as good as a new one."""
+    async def create(self, new: NewSnapshot, *, again: bool = True, then: Then | None = None) -> Snapshot:
+        """Create at most once. `again`: what an earlier request for the same has made is as good as a new one.
+        `then`: what the call waits for with what was made, before it has answered."""
         ...
 
     async def get(self, id: str) -> Snapshot: ...

@@ -113,11 +113,12 @@ def _filter(arguments: ListSnapshots) -> Keep[Snapshot] | None:
 
 
 async def create_snapshot(call: Call, arguments: CreateSnapshot) -> Snapshot:
-    snapshot = await call.storage.snapshots.create(
-        NewSnapshot(machine_id=arguments.machine_id, name=arguments.name, note=arguments.note)
-    )
-    event = await follow(call, snapshot.event, arguments.wait_seconds, f"Snapshot {snapshot.id}")
-    return snapshot if event is snapshot.event else snapshot.model_copy(update={"event": event})
+    async def wait(made: Snapshot) -> Snapshot:
+        event = await follow(call, made.event, arguments.wait_seconds, f"Snapshot {made.id}")
+        return made.model_copy(update={"event": event})
+
+    new = NewSnapshot(machine_id=arguments.machine_id, name=arguments.name, note=arguments.note)
+    return await call.storage.snapshots.create(new, then=wait if arguments.wait_seconds else None)
 
 
 async def get_snapshot(call: Call, arguments: ById) -> Snapshot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -65,11 +65,14 @@ class _Open:
     """What is written down of a creation before its request goes out: for the next one, in whichever process.
 
     `before` are the ids of what fitted it then, None where they could not be known; `sent` is the wall clock's time.
+    `made`, its id, and `whole`, all of it as JSON, are there once the API has answered and the call still waits.
     """
 
     wanted: str
     sent: float
     before: list[str] | None
+    made: str | None = None
+    whole: str | None = None
 
 
 def _read(record: str | None) -> list[_Open]:
@@ -80,13 +83,22 @@ def _written(open: list[_Open]) -> str:
     return json.dumps([asdict(one) for one in open])
 
 
-async def create(api: Performing, wanted: Wanted[ResourceT], *, again: bool = True) -> ResourceT:
+async def create(
+    api: Performing,
+    wanted: Wanted[ResourceT],
+    *,
+    again: bool = True,
+    then: Callable[[ResourceT], Awaitable[ResourceT]] | None = None,
+) -> ResourceT:
     """Create at most once.
 
     Where the API's answer is lost, exactly one resource that was not there before, with the fields asked for, is the
     answer; none or several is an honest "unknown". A request that was called unknown, or cancelled, and is made
     again, is looked for first: what it made is the answer, and while it may still be under way nothing is sent.
     `again` is false where only a new one will do, whatever an earlier request may have made.
+
+    `then` is what the call still waits for with what was made. Its caller may be gone before that ends, so as long as
+    it does not, a request for the same is a repeat, whose answer is what was made, with the rest of the wait.
     """
     if (codec := api.upstream.codec) is not None:
         wanted.make(codec)  # refuses what cannot be expressed before anything is asked
@@ -96,27 +108,33 @@ async def create(api: Performing, wanted: Wanted[ResourceT], *, again: bool = Tr
     async with api.upstream.turn_to_create(wanted.kind, wanted.name, api.budget) as creation:
         there = await _fitting(wanted)
         turn = _Turn(api, wanted, creation, _read(creation.earlier))
-        if again and (found := await turn.made_earlier(there, came)) is not None:
-            api.notice(
-                f"An earlier request for the same had no answer. This {wanted.kind} is the only new one that fits it, "
-                "so it is the answer, and no second one was made."
-            )
-            return found
-        before = None if there is None else [one.id for one in there]
-        mine = await turn.opens(before)
-        try:
-            made = await api.perform(wanted.make, left=turn.left)
-        except Failure as failure:
-            if failure.changed != "unknown":
-                await turn.settled()
-                raise
-            made = await _find_created(api, wanted, mine, failure)
-            api.notice(
-                f"The API's answer was lost. This {wanted.kind} was found by looking: it is the only new one that fits "
-                "what was asked for. Who else makes one of that name at that moment could have made it."
-            )
-        await turn.settled(made.id)
-        return made
+        made = await turn.made_earlier(there, came) if again else None
+        if made is None:
+            made = await turn.makes(there)
+        if then is None:
+            await turn.settled(made.id)
+            return made
+        waiting = await turn.waits(made)
+    try:
+        result = await then(made)
+    except Exception:  # a cancellation is none: what was made stays written down for the repeat
+        await _answered(api, wanted, waiting)
+        raise
+    await _answered(api, wanted, waiting)
+    return result
+
+
+async def _answered(api: Performing, wanted: Wanted[ResourceT], waiting: _Open) -> None:
+    """Nobody waits for it any longer: the next request for the same is one of its own."""
+    with suppress(TimedOut, StoreUnavailable):  # a record that stays makes the next one look once more than it needs
+        async with api.upstream.turn_to_create(wanted.kind, wanted.name, api.budget) as creation:
+            others = [
+                one for one in _read(creation.earlier) if (one.wanted, one.sent) != (waiting.wanted, waiting.sent)
+            ]
+            if others:
+                await creation.opens(_written(others))
+            else:
+                await creation.settled()
 
 
 class _Turn(Generic[ResourceT]):
@@ -137,14 +155,48 @@ class _Turn(Generic[ResourceT]):
         Raises:
             OutcomeUnknown: it cannot be told, or may still be under way.
         """
-        now = self._api.upstream.now()
+        now, kind = self._api.upstream.now(), self._wanted.kind
         for earlier in [one for one in self._same() if one.sent < came]:
             found = _made_by(earlier, self._wanted, there, now)
             self._others.remove(earlier)
-            if found is not None:
-                await self.settled(found.id)
+            if found is None:
+                continue
+            if earlier.whole is None:
+                self._api.notice(
+                    f"An earlier request for the same had no answer. This {kind} is the only new one that fits it, "
+                    "so it is the answer, and no second one was made."
+                )
                 return found
+            self._api.notice(
+                f"An earlier call for the same made this {kind}, and its caller may be gone: it is the answer, and no "
+                "second one was made."
+            )
+            return type(found).model_validate_json(earlier.whole)
         return None
+
+    async def makes(self, there: list[ResourceT] | None) -> ResourceT:
+        """Send the request. Raises a `Failure` that says what is known of its outcome."""
+        api, wanted = self._api, self._wanted
+        mine = await self.opens(None if there is None else [one.id for one in there])
+        try:
+            return await api.perform(wanted.make, left=self.left)
+        except Failure as failure:
+            if failure.changed != "unknown":
+                await self.settled()
+                raise
+            made = await _find_created(api, wanted, mine, failure)
+            api.notice(
+                f"The API's answer was lost. This {wanted.kind} was found by looking: it is the only new one that fits "
+                "what was asked for. Who else makes one of that name at that moment could have made it."
+            )
+            return made
+
+    async def waits(self, made: ResourceT) -> _Open:
+        """Write down what was made, for a repeat of the request while the call still waits."""
+        sent, whole = self._api.upstream.now(), made.model_dump_json(by_alias=True, exclude_none=True)
+        waiting = _Open(wanted=self._wanted.digest, sent=sent, before=None, made=made.id, whole=whole)
+        await self.settled(made.id, [waiting])
+        return waiting
 
     async def opens(self, before: list[str] | None) -> _Open:
         """Write it down. Raises `StoreUnavailable`: then it must not be sent."""
@@ -160,14 +212,14 @@ class _Turn(Generic[ResourceT]):
             with suppress(StoreUnavailable):
                 await self._creation.forget(self._record)
 
-    async def settled(self, id: str | None = None) -> None:
-        """Its outcome is known: `id`, or nothing, was made. What is known of the others stays."""
+    async def settled(self, id: str | None = None, waiting: Sequence[_Open] = ()) -> None:
+        """Its outcome is known: `id`, or nothing, was made. What is known of the others stays, and who is `waiting`."""
         for one in self._same():
             if id is not None and one.before is not None:
                 one.before.append(id)  # it is this request's, so no answer of theirs
         with suppress(StoreUnavailable):  # a record that stays makes the next one look once more than it needs
-            if self._others:
-                await self._creation.opens(_written(self._others))
+            if open := [*self._others, *waiting]:
+                await self._creation.opens(_written(open))
             else:
                 await self._creation.settled()
 
@@ -176,6 +228,8 @@ class _Turn(Generic[ResourceT]):
 
 
 def _made_by(earlier: _Open, wanted: Wanted[ResourceT], there: list[ResourceT] | None, now: float) -> ResourceT | None:
+    if earlier.made is not None and there is not None:
+        return next((one for one in there if one.id == earlier.made), None)  # none: it is gone since
     left = earlier.sent + UNDER_WAY - now
     unknown = f"An earlier request for this {wanted.kind} had no answer"
     if there is None or earlier.before is None:

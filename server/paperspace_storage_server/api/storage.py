@@ -33,6 +33,7 @@ from paperspace_storage_tools.ports import (
     Query,
     SnapshotChange,
     SnapshotQuery,
+    Then,
 )
 
 _AT_ONCE = 3.0  # seconds for what a question can do without
@@ -123,7 +124,7 @@ class _Snapshots:
     async def list(self, query: SnapshotQuery) -> Page[Snapshot]:
         return await self._api.perform(lambda codec: codec.list_snapshots(query))
 
-    async def create(self, new: NewSnapshot, *, again: bool = True) -> Snapshot:
+    async def create(self, new: NewSnapshot, *, again: bool = True, then: Then | None = None) -> Snapshot:
         def fits(snapshot: Snapshot) -> bool:
             return (snapshot.machine_id, snapshot.name) == (new.machine_id, new.name) and (
                 snapshot.note == new.note or new.note is None
@@ -138,7 +139,7 @@ class _Snapshots:
             page=lambda after: self.list(SnapshotQuery(machine_id=new.machine_id, after=after, limit=LARGEST_PAGE)),
             check="Look with list_snapshots (machineId) before trying again.",
         )
-        return await create(self._api, wanted, again=again)
+        return await create(self._api, wanted, again=again, then=then)
 
     async def get(self, id: str) -> Snapshot:
         return await self._api.perform(lambda codec: codec.get_snapshot(id))
