@@ -34,6 +34,7 @@ from paperspace_storage_server.process.logs import log_to_stderr
 from paperspace_storage_server.settings import Settings, SettingsError, home, load_profiles
 from paperspace_storage_server.state.local import LocalStore
 from paperspace_storage_server.wire.messages import Dialect
+from paperspace_storage_tools.errors import Failure
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -101,11 +102,16 @@ def make_service(
     process: Process | None = None,
     questions: Questions | None = None,
     name: str | None = None,
+    counted_as: str | None = None,
+    closed: Callable[[], Failure] | None = None,
 ) -> Service:
     """A service whose vault knows the operator's secrets from the start. `clock` times its open questions.
 
-    Of several teams each has a `name`, the rest of the process in common, and questions of its own.
+    Of several teams each has a `name`, the rest of the process in common, and questions of its own; `counted_as` is
+    whose deletions are counted together, where that is not the name. `closed` is why no call can be made.
     """
+    if counted_as is None:
+        counted_as = "this user" if name is None else f"team {name}"
     vault = Vault()
     for secret in (settings.api_key, *profiles.secrets):
         if secret is not None:
@@ -121,11 +127,12 @@ def make_service(
         questions=questions or QuestionsHere(clock),
         allowance=Allowance(
             upstream.store,
-            "this user" if name is None else f"team {name}",
+            counted_as,
             limit.count if limit else None,
             limit.seconds if limit else 0,
         ),
         name=name,
+        closed=closed,
     )
     return Service(process, team)
 

@@ -121,7 +121,7 @@ async def test_no_spelling_of_a_body_brings_a_reader_to_a_deletion(
         reader = world.token(scope="storage:read")
         await world.begin(reader)
         seen: list[str] = []
-        world.hosted.services.seen = lambda called: seen.append(called.tool)
+        world.hosted.services.maker.seen = lambda called: seen.append(called.tool)
         answer = await world.rpc("legacy", reader, "tools/call", body=body)
         assert answer.status_code in (200, 400, 403)
         assert set(seen) <= {"list_shared_drives"}
@@ -261,7 +261,7 @@ async def test_with_what_replicas_share_away_reading_goes_on_and_writing_stops(
 ) -> None:
     async with hosted_world(tmp_path, monkeypatch) as world:
         away: Store = AwayStore()
-        world.hosted.services.store = away
+        world.hosted.services.maker.store = away
         monkeypatch.setattr(world.hosted.health, "ping", away.ping)
         anna = world.token("anna")
         drives = structured(await world.call("modern", anna, "list_shared_drives"))["items"]

@@ -92,7 +92,6 @@ def test_a_tokens_file_that_is_not_there_stops_the_start(tmp_path: Path) -> None
         ({"redis_url": SecretStr("http://u:hidden@127.0.0.1")}, "PAPERSPACE_MCP_REDIS_URL: expected a URL such as"),
         ({"metrics_port": 1, "metrics_host": "192.0.2.1"}, "PAPERSPACE_MCP_METRICS_PORT (--metrics-port): cannot"),
         ({"tls_cert": Path("/nowhere.pem"), "tls_key": Path("/nowhere.key")}, "PAPERSPACE_MCP_TLS_CERT (--tls-cert)"),
-        ({"connect": True, "oidc_client_id": "c", "state_keys": ["0" * 64]}, "PAPERSPACE_MCP_CONNECT"),
     ],
 )
 def test_what_cannot_be_opened_stops_the_start(given: dict[str, Any], why: str) -> None:

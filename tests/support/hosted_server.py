@@ -44,6 +44,8 @@ class HostedWorld:
     signing: SigningPair
     teams_file: Path
     sessions: dict[str, str] = field(default_factory=dict[str, str])
+    capabilities: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the client of the requests declares."""
 
     def token(self, subject: str = "anna", scope: str = "storage:destroy", **more: Any) -> str:
         return self.signing.token(claims(sub=subject, scope=scope, **more))
@@ -67,7 +69,7 @@ class HostedWorld:
         if era == "modern":
             given["_meta"] = {
                 "io.modelcontextprotocol/protocolVersion": _VERSION[era],
-                "io.modelcontextprotocol/clientCapabilities": {},
+                "io.modelcontextprotocol/clientCapabilities": self.capabilities,
             }
             sent["Mcp-Method"] = method
             if "name" in given or "uri" in given:
@@ -79,7 +81,11 @@ class HostedWorld:
 
     async def begin(self, token: str) -> None:
         """A session of the older era."""
-        hello = {"protocolVersion": _VERSION["legacy"], "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+        hello = {
+            "protocolVersion": _VERSION["legacy"],
+            "capabilities": self.capabilities,
+            "clientInfo": {"name": "t", "version": "1"},
+        }
         answer = await self.rpc("legacy", token, "initialize", hello)
         assert answer.status_code == 200, answer.text
         self.sessions[token] = answer.headers["mcp-session-id"]
@@ -114,10 +120,11 @@ async def hosted_world(
     *,
     teams: str | None = TEAMS,
     keys: Mapping[str, str] = KEYS,
+    endpoints: Mapping[str, object] | None = None,
     **settings: Any,
 ) -> AsyncGenerator[HostedWorld]:
     web, signing = Web(), pair()
-    web.publish(signing)
+    web.publish(signing, **(endpoints or {}))
     monkeypatch.setattr("paperspace_storage_server.hosting.server.fetch_json", web.fetch)
     monkeypatch.setenv("HOME", str(folder))
     for name, key in keys.items():

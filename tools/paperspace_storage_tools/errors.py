@@ -260,6 +260,33 @@ class StoreUnavailable(Failure):
         )
 
 
+@dataclass
+class NotConnected(Failure):
+    """The caller is in no team of a hosted server, and has handed in no team's key; `page` is where that is done."""
+
+    page: str
+
+    def text(self) -> str:
+        return (
+            "This server has no Paperspace key for you: you are in none of its teams. Ask the person to open "
+            f"{self.page}, to sign in there as the person whom this client signed in, and to hand in their team's "
+            "API key on that page, never here. Then call again."
+        )
+
+
+@dataclass
+class ConnectedKeyUnavailable(Failure):
+    """The caller's key stands in the store that processes share, which cannot be asked; `reason` is for people."""
+
+    reason: str
+
+    def text(self) -> str:
+        return (
+            f"Your team's key is kept in what this server shares with its other processes, and that is not available "
+            f"({self.reason}), so nothing was sent. Try again in a minute."
+        )
+
+
 # --- what the API answered
 
 

@@ -21,7 +21,7 @@ from paperspace_storage_server.guard.protect import Protection
 from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.settings import Settings
-from paperspace_storage_tools.errors import Protected, ProtectionUnknown
+from paperspace_storage_tools.errors import Failure, Protected, ProtectionUnknown
 from paperspace_storage_tools.ports import Act, AtStake, Credentials, Look
 from paperspace_storage_tools.tool import AnyTool
 
@@ -119,6 +119,8 @@ class Team:
     allowance: Allowance
     name: str | None = None
     """As the operator calls it, where there are several; None leaves it to the API to say."""
+    closed: Callable[[], Failure] | None = None
+    """Why no call can be made, where none can: nobody has handed in its key, say."""
 
 
 @dataclass(slots=True)

@@ -41,7 +41,24 @@ class Services(Protocol):
         """
         ...
 
+    def awaited_key(self, principal: Principal | None) -> AwaitedKey | None:
+        """The key that this caller's person has to hand in before anything can be done for them; None where there is
+        one, or where the person could not."""
+        ...
+
     async def aclose(self) -> None: ...
+
+
+class AwaitedKey(Protocol):
+    """A key that a person has to hand in, on a page that no client and no model can look into."""
+
+    def link(self) -> str:
+        """The URL of the page, for this person alone: it can be opened once, and soon."""
+        ...
+
+    async def comes(self, seconds: float) -> bool:
+        """Whether it is there within so many seconds; then `Services.of` has the service that uses it."""
+        ...
 
 
 class NoSuchTeam(Exception):
@@ -68,6 +85,10 @@ class Service:
     def of(self, principal: Principal | None) -> Service:
         """As `Services` of one team: whoever calls, it is this one."""
         return self
+
+    def awaited_key(self, principal: Principal | None) -> AwaitedKey | None:
+        """As `Services` of one team: the operator has set its key, or can."""
+        return None
 
     async def aclose(self) -> None:
         await self.team.upstream.aclose()
@@ -105,6 +126,8 @@ class Service:
             return self._failed(FailedInside(type(error).__name__, call.tool.writes), call.tool)
 
     async def _run(self, call: GuardedCall) -> Model:
+        if self.team.closed is not None:
+            raise self.team.closed()
         arguments: Arguments = validate(call.tool, call.given, denied=self._denied)
         for secret in vars(arguments).values():
             if isinstance(secret, SecretStr):

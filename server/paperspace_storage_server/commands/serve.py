@@ -76,7 +76,6 @@ def serve_hosted(settings: Settings) -> int:
     from paperspace_storage_server.process.listen import serve_app
     from paperspace_storage_server.process.loop import run_on_loop
 
-    _refuse_what_is_not_served_yet(settings)
     hosted = hosting.host(settings)
     tls = _tls(settings)
     if hosted.metrics is not None and settings.metrics_port is not None:
@@ -136,8 +135,3 @@ def _refuse_what_needs_authentication(settings: Settings) -> None:
             f"{given[0].name}: counts only where people show a token, with --transport streamable-http and "
             "PAPERSPACE_MCP_AUTH_ISSUER or PAPERSPACE_MCP_TOKENS_FILE; leave it out"
         )
-
-
-def _refuse_what_is_not_served_yet(settings: Settings) -> None:
-    if settings.connect:
-        raise SettingsError(f"{described()['connect'].name}: this version does not serve it yet; leave it out")

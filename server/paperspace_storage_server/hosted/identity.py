@@ -42,6 +42,10 @@ class NotForAnyTeam(Exception):
         self.why = why
 
 
+class InNoTeam(NotForAnyTeam):
+    """A person of the issuer whom the operator has put in no team at all, and whose token names none."""
+
+
 class NotReady(Exception):
     """Nobody can be told apart at the moment: the issuer's keys, or one of our files, cannot be read."""
 

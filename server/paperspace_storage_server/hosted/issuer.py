@@ -92,7 +92,7 @@ class Issuer:
                 continue
             if found.get("issuer") != self.url:
                 raise WrongIssuer("its metadata names another issuer; write it exactly as its `issuer` says")
-            if not _is_safe(found.get("jwks_uri")):
+            if not is_safe(found.get("jwks_uri")):
                 raise WrongIssuer("its metadata has no `jwks_uri` with https")
             self.metadata = found
             await self._renew()
@@ -201,7 +201,7 @@ def _key_of(found: object) -> SigningKey | None:
     return SigningKey(kid, algorithms, cast("AllowedPublicKeys", public))
 
 
-def _is_safe(url: object) -> bool:
+def is_safe(url: object) -> bool:
     """An https URL, or a plain http one to this machine."""
     if not isinstance(url, str):
         return False

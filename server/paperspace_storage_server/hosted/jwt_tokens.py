@@ -79,7 +79,7 @@ class JwtTokens:
         return identity
 
     async def _check(self, token: str) -> Identity:
-        header, claims = _parts(token)
+        header, claims = parts_of(token)
         algorithm, kid = self._read(header)
         for key in await self._issuer.keys_for(algorithm, kid):
             try:
@@ -126,21 +126,34 @@ class JwtTokens:
             raise BadToken("the token is malformed")
         if expires <= self._clock():
             raise BadToken("the token has expired")  # the leeway is not for this end
-        email = claims.get("email")
-        verified = [email] if isinstance(email, str) and claims.get("email_verified") is True else []
-        team = claims.get(self._team_claim) if self._team_claim else None
-        return Identity(
-            issuer=self._issuer.url,
-            subject=str(subject),
-            scopes=_words(claims.get(self._scope_claim)),
-            expires=float(expires),
-            emails=frozenset(verified),
-            groups=_words(claims.get("groups"), split=False),
-            team=team if isinstance(team, str) and team else None,
-        )
+        scopes = _words(claims.get(self._scope_claim))
+        return person_in(claims, self._issuer.url, str(subject), float(expires), scopes, self._team_claim)
 
 
-def _parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def person_in(
+    claims: dict[str, Any],
+    issuer: str,
+    subject: str,
+    expires: float,
+    scopes: frozenset[str],
+    team_claim: str | None,
+) -> Identity:
+    """Who the claims of a token that was checked speak for: what they say of e-mail, groups and team included."""
+    email = claims.get("email")
+    verified = [email] if isinstance(email, str) and claims.get("email_verified") is True else []
+    team = claims.get(team_claim) if team_claim else None
+    return Identity(
+        issuer=issuer,
+        subject=subject,
+        scopes=scopes,
+        expires=expires,
+        emails=frozenset(verified),
+        groups=_words(claims.get("groups"), split=False),
+        team=team if isinstance(team, str) and team else None,
+    )
+
+
+def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and claims, of which nothing is true yet. Raises `BadToken`."""
     parts = token.split(".")
     if len(parts) != 3 or not token.isascii():

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar, cast
 
 from pydantic import SecretStr
 
-from paperspace_storage_server.hosted.identity import Identity, NotForAnyTeam
+from paperspace_storage_server.hosted.identity import Identity, InNoTeam, NotForAnyTeam
 from paperspace_storage_server.hosted.watched import Unreadable
 
 PolicyT = TypeVar("PolicyT")
@@ -74,7 +74,7 @@ class Teams(Generic[PolicyT]):
         if identity.team is not None and identity.team not in theirs:
             raise NotForAnyTeam("You may not act for the team that your token names.")
         if not theirs:
-            raise NotForAnyTeam("You are in no team of this server. Ask its operator to let you in.")
+            raise InNoTeam("You are in no team of this server. Ask its operator to let you in.")
         if identity.team is not None:
             return theirs[identity.team]
         if len(theirs) > 1:

@@ -19,6 +19,7 @@ from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_server.hosted import static_tokens
 from paperspace_storage_server.hosted.authenticate import Authenticate
 from paperspace_storage_server.hosted.challenges import Refusal, Resource
+from paperspace_storage_server.hosted.connect import ConnectPage
 from paperspace_storage_server.hosted.health import Health, HealthRoutes
 from paperspace_storage_server.hosted.identity import NotReady
 from paperspace_storage_server.hosted.issuer import Issuer, WrongIssuer
@@ -27,8 +28,11 @@ from paperspace_storage_server.hosted.limits import Limits
 from paperspace_storage_server.hosted.static_tokens import StaticTokens
 from paperspace_storage_server.hosted.watched import WatchedFile
 from paperspace_storage_server.hosting import parts
-from paperspace_storage_server.hosting.team_services import BEYOND_A_CALL, TeamServices
-from paperspace_storage_server.http.fetch import fetch_json
+from paperspace_storage_server.hosting.connected_teams import OwnKeys
+from paperspace_storage_server.hosting.connecting import Connect, connect
+from paperspace_storage_server.hosting.making import BEYOND_A_CALL, Maker
+from paperspace_storage_server.hosting.team_services import TeamServices
+from paperspace_storage_server.http.fetch import fetch_json, post_form
 from paperspace_storage_server.process.listen import Ending
 from paperspace_storage_server.process.logs import log_to_stderr
 from paperspace_storage_server.process.paths import below
@@ -55,6 +59,7 @@ class Hosted:
     app: ASGIApp
     metrics: Metrics | None
     ended: asyncio.Event
+    connecting: Connect | None = None
 
     @property
     def ending(self) -> Ending:
@@ -76,6 +81,8 @@ class Hosted:
             return
         try:
             await self.issuer.discover()
+            if self.connecting is not None:
+                self.connecting.page.signing_in.check_issuer()
         except NotReady as error:
             logger.warning("Not ready: %s", error.why)
         except WrongIssuer as error:
@@ -109,16 +116,20 @@ def host(settings: Settings) -> Hosted:
     profiles = load_profiles(settings)
     team_file = parts.team_file(settings, profiles)
     token_file = parts.token_file(settings)
-    services = TeamServices(
-        settings, profiles, vault, parts.store(settings), audit_of(settings), team_file, parts.seen_by(metrics)
-    )
     issuer = Issuer(settings.auth_issuer, fetch_json) if settings.auth_issuer else None
+    maker = Maker(settings, vault, parts.store(settings), audit_of(settings), parts.seen_by(metrics))
+    connecting = None
+    if settings.connect and issuer is not None and team_file is not None:
+        connecting = connect(settings, maker, issuer, team_file, post_form)
+    services = TeamServices(maker, profiles, team_file, connecting.teams if connecting else None)
     ended = asyncio.Event()
-    health = Health(lambda: parts.away(issuer, team_file, token_file), services.store.ping)
+    health = Health(lambda: parts.away(issuer, team_file, token_file), maker.store.ping)
     if metrics is not None:
         metrics.watch(health)
     app = _app(settings, services, issuer, token_file, metrics, ended)
-    return Hosted(services, issuer, health, HealthRoutes(app, health), metrics, ended)
+    if connecting is not None:
+        app = ConnectPage(app, connecting.page)
+    return Hosted(services, issuer, health, HealthRoutes(app, health), metrics, ended, connecting)
 
 
 def _app(
@@ -137,7 +148,10 @@ def _app(
         if metrics is not None:
             metrics.refused(refusal)
 
-    app: ASGIApp = Limits(_surfaces(settings, services, resource, ended), settings.rate, refused=refused)
+    app = _surfaces(settings, services, resource, ended)
+    if services.connected is not None:
+        app = OwnKeys(app, services.connected, refused)
+    app = Limits(app, settings.rate, refused=refused)
     jwts = None
     if issuer is not None:
         jwts = JwtTokens(

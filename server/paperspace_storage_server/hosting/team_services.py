@@ -1,35 +1,23 @@
-"""One service per team of a hosted server, made when it is first asked for. `compose` makes each."""
+"""The services of a hosted server's teams: those of the operator's file, and those whose keys people hand in."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from paperspace_storage_server.api.upstream import Upstream
-from paperspace_storage_server.calls.call import Called, Process
 from paperspace_storage_server.calls.principal import Principal
-from paperspace_storage_server.calls.service import NoSuchTeam, Service
-from paperspace_storage_server.compose import make_service, open_upstream, team_of
-from paperspace_storage_server.guard.audit import AuditFile
+from paperspace_storage_server.calls.service import AwaitedKey, NoSuchTeam, Service
 from paperspace_storage_server.guard.profiles import Profiles
-from paperspace_storage_server.guard.sealed_questions import SealedQuestions
-from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_server.hosted import teams
-from paperspace_storage_server.hosted.identity import Identity, NotReady
-from paperspace_storage_server.hosted.policies import narrowed
+from paperspace_storage_server.hosted.identity import Identity, InNoTeam, NotReady
 from paperspace_storage_server.hosted.teams import TeamEntry, Teams
 from paperspace_storage_server.hosted.watched import WatchedFile
+from paperspace_storage_server.hosting.connected_teams import ConnectedTeams
+from paperspace_storage_server.hosting.making import BEYOND_A_CALL, Leaving, Maker
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_server.settings.policy import Policy
-from paperspace_storage_server.state.seal import Sealer, derived_key, keys_of
-from paperspace_storage_server.state.store import Store
 
-BEYOND_A_CALL = 5.0
-"""Seconds that calls under way have to end, beside the budget of one."""
 _THE_TEAM = "the team"
 
 
@@ -40,25 +28,39 @@ class TeamServices:
     A team's service is made when it is first asked for, and anew when the operator has changed the team.
     """
 
-    settings: Settings
+    maker: Maker
     profiles: Profiles
-    vault: Vault
-    store: Store
-    audit: AuditFile | None
     file: WatchedFile[Teams[Policy]] | None
-    seen: Callable[[Called], None]
+    connected: ConnectedTeams | None = None
+    """Where people in no team may hand in a key of their own."""
+    _leaving: Leaving = field(init=False)
     _made: dict[str, tuple[TeamEntry[Policy], Service]] = field(
         default_factory=dict[str, "tuple[TeamEntry[Policy], Service]"]
     )
-    _leaving: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
+
+    def __post_init__(self) -> None:
+        self._leaving = Leaving(self.settings.call_timeout + BEYOND_A_CALL)
+
+    @property
+    def settings(self) -> Settings:
+        return self.maker.settings
 
     def team_of(self, identity: Identity) -> str:
         """Raises: NotForAnyTeam, NotReady."""
-        return _THE_TEAM if self.file is None else self.file.now.of(identity).name
+        if self.file is None:
+            return _THE_TEAM
+        try:
+            return self.file.now.of(identity).name
+        except InNoTeam:
+            if self.connected is None:
+                raise
+            return self.connected.team_of(identity)
 
     def of(self, principal: Principal | None) -> Service:
         if principal is None:
             raise NoSuchTeam  # nothing of a hosted server is served to nobody
+        if self.connected is not None and self.connected.has(principal):
+            return self.connected.of(principal)
         entry = self._entry(principal.team)
         entry_then, service = self._made.get(principal.team, (None, None))
         if service is not None and entry_then == entry:
@@ -66,15 +68,21 @@ class TeamServices:
         made = self._make(entry)
         self._made[principal.team] = (entry, made)
         if service is not None:
-            self._leave(service)
+            self._leaving.leave(service)
         return made
 
+    def awaited_key(self, principal: Principal | None) -> AwaitedKey | None:
+        if principal is None or self.connected is None or not self.connected.has(principal):
+            return None
+        return self.connected.awaited_key(principal)
+
     async def aclose(self) -> None:
-        for task in self._leaving:
-            task.cancel()
+        self._leaving.end()
         for _, service in self._made.values():
             await service.aclose()
-        await self.store.aclose()
+        if self.connected is not None:
+            await self.connected.aclose()
+        await self.maker.store.aclose()
 
     def _entry(self, name: str) -> TeamEntry[Policy]:
         if self.file is None:
@@ -88,37 +96,6 @@ class TeamServices:
         return entry
 
     def _make(self, entry: TeamEntry[Policy]) -> Service:
-        self.vault.keep(entry.api_key)  # what is logged for one team must not show another's key either
+        self.maker.vault.keep(entry.api_key)  # what is logged for one team must not show another's key either
         named = None if self.file is None else entry.name
-        settings = narrowed(self.settings, entry.policy).model_copy(
-            update={"api_key": entry.api_key if entry.api_key.get_secret_value() else None}
-        )
-
-        def connect(chosen: Settings) -> Upstream:
-            upstream = open_upstream(chosen)
-            upstream.store, upstream.keeps_store, upstream.team = self.store, True, team_of(chosen)
-            return upstream
-
-        given = [key.get_secret_value() for key in settings.state_keys]
-        own = entry.api_key.get_secret_value()
-        derived = derived_key(own) if own else os.urandom(32)  # of nothing, anybody could derive it
-        sealer = Sealer(keys_of(given) if given else [derived])
-        return make_service(
-            settings,
-            self.profiles,
-            connect,
-            process=Process(settings, self.audit, lambda: sealer, self.seen),
-            questions=SealedQuestions(sealer, self.store, entry.name),
-            name=named,
-        )
-
-    def _leave(self, service: Service) -> None:
-        """Close what the team had before, after the calls that are under way with it."""
-
-        async def later() -> None:
-            await asyncio.sleep(self.settings.call_timeout + BEYOND_A_CALL)
-            await service.aclose()
-
-        task = asyncio.get_running_loop().create_task(later())
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        return self.maker.make(entry.api_key, entry.policy, self.profiles, own=entry.name, name=named)

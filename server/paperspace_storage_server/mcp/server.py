@@ -17,6 +17,7 @@ from mcp_types import (
     GetPromptRequestParams,
     GetPromptResult,
     InputRequiredResult,
+    InputResponseRequestParams,
     ListPromptsResult,
     ListResourcesResult,
     ListResourceTemplatesResult,
@@ -29,6 +30,7 @@ from paperspace_storage_server.calls.principal import scope_of
 from paperspace_storage_server.calls.service import NoSuchTeam, Service, Services
 from paperspace_storage_server.guard.hygiene import Json
 from paperspace_storage_server.mcp.apps import Apps
+from paperspace_storage_server.mcp.awaited_key import ask_for
 from paperspace_storage_server.mcp.caller import Context, InputRequired, McpCaller, principal_of
 from paperspace_storage_server.mcp.completions import Completions
 from paperspace_storage_server.mcp.offers import (
@@ -41,7 +43,7 @@ from paperspace_storage_server.mcp.offers import (
     read_resource,
 )
 from paperspace_storage_server.mcp.prompts import Prompts
-from paperspace_storage_server.mcp.resources import TeamResources
+from paperspace_storage_server.mcp.resources import SCHEME, TeamResources
 from paperspace_storage_server.mcp.results import envelope, put_content
 from paperspace_storage_server.mcp.skills import Skills
 from paperspace_storage_server.mcp.tasks import Tasks
@@ -68,6 +70,13 @@ def build_server(services: Services) -> Server[Any]:
         except NoSuchTeam:
             raise MCPError(INVALID_REQUEST, "Your team has gone from this server") from None
 
+    async def key_first(context: Context, params: InputResponseRequestParams) -> InputRequiredResult | None:
+        """The question for the key of a caller whose person has handed in none."""
+        awaited = services.awaited_key(principal_of(context))
+        if awaited is None:
+            return None
+        return await ask_for(context, awaited, params.input_responses, services.settings.call_timeout)
+
     def selected(context: Context) -> Collection[str]:
         return service_of(context).tools
 
@@ -91,6 +100,9 @@ def build_server(services: Services) -> Server[Any]:
         if principal is not None and principal.lacks(scope_of(tool)):
             # The gate has looked at the request before (`step_up.py`); whatever was read differently there stops here.
             raise MCPError(INVALID_REQUEST, f"{tool.name} needs the scope {scope_of(tool)}")
+        if (question := await key_first(context, params)) is not None:
+            return question
+        service = service_of(context)
         given = params.arguments or {}
         as_task = tasks.wanted(context, tool, given)
         if as_task:
@@ -111,7 +123,9 @@ def build_server(services: Services) -> Server[Any]:
     async def complete(context: Context, params: CompleteRequestParams) -> CompleteResult:
         return await completions.complete(context, params)
 
-    async def on_read_resource(context: Context, params: ReadResourceRequestParams) -> Json:
+    async def on_read_resource(context: Context, params: ReadResourceRequestParams) -> Json | InputRequiredResult:
+        if str(params.uri).startswith(SCHEME) and (question := await key_first(context, params)) is not None:
+            return question
         cleaned = service_of(context).team.hygiene.failure
         return await read_resource(offers, context, str(params.uri), cleaned)
 

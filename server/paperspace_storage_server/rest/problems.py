@@ -24,6 +24,7 @@ _STATUSES: dict[type[Failure], int] = {
     errors.CannotBeRecorded: 400,
     errors.ProfilePinned: 403,
     errors.Protected: 403,
+    errors.NotConnected: 403,
     errors.ProtectionUnknown: 403,
     errors.CannotBeShown: 409,
     errors.NotConfirmed: 428,
@@ -39,6 +40,7 @@ _STATUSES: dict[type[Failure], int] = {
     errors.EventFailed: 502,
     errors.AuditUnwritable: 503,
     errors.StoreUnavailable: 503,
+    errors.ConnectedKeyUnavailable: 503,
     errors.TimedOut: 504,
     errors.Cancelled: 504,  # nobody is left to read it
 }

@@ -6,6 +6,7 @@ What does not fit together stops the start here, so that no server stands open b
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -90,7 +91,7 @@ class ServingSettings(BaseModel):
     )
     connect: Annotated[bool, Shown("hosting")] = Field(
         default=False,
-        description="who has no team may hand in a team's key on `/connect`; not served yet: the start stops",
+        description="who has no team may hand in a team's key on `/connect`, a page below the public URL",
     )
     oidc_client_id: Annotated[str | None, Shown("hosting", "ID")] = Field(
         default=None, min_length=1, description="this server's own client at the issuer, for signing in on `/connect`"
@@ -212,9 +213,18 @@ class ServingSettings(BaseModel):
                 f"{name_of('teams_file')}: not set, so everyone that the issuer lets in would act for one key; set it, "
                 "or say PAPERSPACE_MCP_OPEN_TO_ISSUER=true"
             )
-        if self.connect and (self.oidc_client_id is None or not self.state_keys):
-            lacking = "oidc_client_id" if self.oidc_client_id is None else "state_keys"
-            return f"{name_of(lacking)}: not set; PAPERSPACE_MCP_CONNECT needs it"
+        return self._problem_of_connect(name_of) if self.connect else None
+
+    def _problem_of_connect(self, name_of: Callable[[str], str]) -> str | None:
+        if self.teams_file is None:
+            return f"{name_of('connect')}: who has no team hands in a key, and without a teams file nobody has none"
+        if self.oidc_client_id is None:
+            return f"{name_of('oidc_client_id')}: not set; PAPERSPACE_MCP_CONNECT needs it"
+        if self.redis_url is not None and not self.state_keys:
+            return (
+                f"{name_of('state_keys')}: not set; PAPERSPACE_MCP_CONNECT needs it where replicas share a Redis: what "
+                "one has sealed, all have to open"
+            )
         return None
 
     def policy_of_connected_keys(self) -> Policy:

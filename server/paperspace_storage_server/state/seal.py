@@ -40,11 +40,15 @@ class SealExpired(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What was sealed; an id that no other sealing has, and the seconds for which it can still be opened."""
+    """What was sealed; an id that no other sealing has, and the seconds for which it can still be opened.
+
+    `by_former_key`: by one that seals nothing any more, so that what is to last has to be sealed again.
+    """
 
     content: dict[str, JsonValue]
     id: str
     left: float
+    by_former_key: bool = False
 
 
 class Sealer:
@@ -83,7 +87,7 @@ class Sealer:
             left = until - self._clock()
             if left <= 0:
                 raise SealExpired
-            return Opened(content, nonce.hex(), left)
+            return Opened(content, nonce.hex(), left, key is not self._keys[0])
         raise NotSealedHere
 
 
