@@ -10,8 +10,12 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from hosted.issuing import ISSUER, pair
+from paperspace_storage_server.calls.principal import Principal
+from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.hosting.making import Leaving
 from paperspace_storage_server.settings.policy import Policy
 from paperspace_storage_server.state.store import key_of
 from paperspace_storage_tools.errors import StoreUnavailable
@@ -107,7 +111,17 @@ async def test_a_person_who_does_not_want_to_is_told_so_and_nothing_is_sent(
     action: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with connect_world(tmp_path, monkeypatch) as one:
+        connecting = one.world.hosted.connecting
+        assert connecting is not None
+        waited: list[float] = []
+
+        async def comes(principal: Principal, seconds: float) -> bool:
+            waited.append(seconds)
+            return False
+
+        monkeypatch.setattr(connecting.teams, "comes", comes)
         answer = result(await ask(one, "modern", inputResponses={"connect": {"action": action}}))["result"]
+        assert waited == []
         assert answer["isError"] is True
         assert PAGE in answer["content"][0]["text"]
 
@@ -634,13 +648,17 @@ async def test_a_stolen_cookie_is_of_no_use_at_another_replica_once_its_session_
         browser = await one.handed_in("carla", KEY)
         csrf = re.search(r'name="csrf" value="([^"]+)"', browser.page_text)
         assert csrf
+        elsewhere = one.browser()  # the same person, in another browser
+        await elsewhere.get(PAGE)
         thief = Browser(other.world.client, other.issuer, "mallory", dict(browser.cookies))
         assert "carla@example.com" in (await thief.once("GET", PAGE)).text  # the two share a store
         await drives(other, "carla")
         await browser.send("remove")
         assert (await thief.once("GET", PAGE)).headers["location"].startswith(AUTHORIZE)
         assert (await thief.post({"csrf": csrf[1], "action": "connect", "key": OTHER})).status_code == 403
+        assert (await elsewhere.once("GET", PAGE)).headers["location"].startswith(AUTHORIZE)
         assert result(await ask(other, "modern"))["result"]["resultType"] == "input_required"
+        assert (await browser.get(PAGE)).status_code == 200  # signed in anew
 
 
 async def test_a_host_that_is_not_ours_and_a_crowd_are_turned_away(
@@ -742,6 +760,47 @@ async def test_no_key_no_link_and_no_cookie_is_in_the_log_or_the_audit_file(
         for secret in (KEY, "key-refused-0123456789", link.partition("=")[2], browser.cookies["__Host-connect"]):
             assert secret not in said
         assert f"{ISSUER} carla has handed in a key" in logged
+
+
+async def test_a_service_that_nobody_calls_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with connect_world(tmp_path, monkeypatch) as one:
+        connecting = one.world.hosted.connecting
+        assert connecting is not None
+        teams, now = connecting.teams, [1000.0]
+        monkeypatch.setattr(teams, "_clock", lambda: now[0])
+        left: list[Service] = []
+
+        def leave(leaving: Leaving, service: Service) -> None:
+            left.append(service)  # it would be closed a minute later
+
+        monkeypatch.setattr(Leaving, "leave", leave)
+        for name in ("carla", "dora"):
+            await one.handed_in(name, f"key-of-{name}-0123456789")
+            await drives(one, name)
+        now[0] += 899
+        await drives(one, "dora")
+        assert left == []
+        now[0] += 2
+        await drives(one, "dora")
+        assert [service.settings.api_key for service in left] == [SecretStr(KEY)]
+        await drives(one, "carla")  # and is there again when it is needed
+
+
+async def test_when_all_that_may_stand_open_are_in_use_one_more_is_asked_to_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paperspace_storage_server.hosting.connected_teams.MOST", 1)
+    async with connect_world(tmp_path, monkeypatch) as one:
+        await one.handed_in("carla", KEY)
+        connecting = one.world.hosted.connecting
+        assert connecting is not None
+        carla = Principal(f"{ISSUER} carla", f"connect:{ISSUER} carla", frozenset())
+        async with connecting.teams.request(carla) as standing:
+            assert standing == "connected"
+            full = await ask(one, "modern", "dora")
+            assert full.status_code == 503
+            assert full.headers["retry-after"] == "5"
+        assert (await ask(one, "modern", "dora")).status_code == 200
 
 
 async def test_a_bounded_number_of_services_stands_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,11 +28,15 @@ CLIENT_DOCUMENT = "https://client.example.com/metadata.json"
 class IssuerProcess:
     """The process, and the keys that it signs with."""
 
-    def __init__(self, clients: Clients, resources: Sequence[str], token_seconds: int = 600) -> None:
+    def __init__(
+        self, clients: Clients, resources: Sequence[str], token_seconds: int = 600, callback: str | None = None
+    ) -> None:
         self._folder = clients.folder
         self._port = free_port()
         self._resources = resources
-        self._seconds = token_seconds
+        self._environment = {"TOKEN_SECONDS": str(token_seconds), "PATH": "/usr/bin:/bin"}
+        if callback is not None:
+            self._environment["WEB_CALLBACK"] = callback  # of the client `paperspace-mcp`
         self._process: subprocess.Popen[str] | None = None
         self._kids = 0
         self.url = f"http://127.0.0.1:{self._port}"
@@ -55,7 +59,7 @@ class IssuerProcess:
         self._process = subprocess.Popen(
             [str(node), "issuer.mjs", str(self._port), str(self._keys), *self._resources],
             cwd=self._folder,
-            env={"TOKEN_SECONDS": str(self._seconds), "PATH": "/usr/bin:/bin"},
+            env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -71,8 +75,10 @@ class IssuerProcess:
 
 
 @contextmanager
-def issuing(clients: Clients, *resources: str, token_seconds: int = 600) -> Generator[IssuerProcess]:
-    process = IssuerProcess(clients, resources, token_seconds)
+def issuing(
+    clients: Clients, *resources: str, token_seconds: int = 600, callback: str | None = None
+) -> Generator[IssuerProcess]:
+    process = IssuerProcess(clients, resources, token_seconds, callback)
     process.start()
     try:
         yield process

@@ -230,6 +230,7 @@ class ConnectPage:
                 return await self._connect(session, form.get("key", ""))
             case "remove":
                 await self._its.keys.remove(session.person)
+                await self._its.sessions.end_all(session.person)
                 logger.info("%s has removed their key", session.person)
                 return await self._over(session, "The key is removed", "Your agent can no longer use it, from now on.")
             case "sign-out":

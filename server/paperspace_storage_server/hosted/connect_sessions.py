@@ -40,7 +40,13 @@ class Sessions:
 
     async def begin(self, person: str, shown: str, needs_none: str | None) -> Session:
         session = Session(secrets.token_urlsafe(32), person, shown, secrets.token_urlsafe(32), needs_none)
-        content = {"person": person, "shown": shown, "csrf": session.csrf, "needs_none": needs_none}
+        content = {
+            "person": person,
+            "shown": shown,
+            "csrf": session.csrf,
+            "needs_none": needs_none,
+            "after": await self._store.get(_end_of_all(person)),
+        }
         sealed = self._sealer.seal(_PURPOSE, (session.id,), {**content}, LASTS)
         await self._store.put(_place(session.id), sealed, LASTS)
         return session
@@ -56,14 +62,23 @@ class Sessions:
             content = self._sealer.open(sealed, _PURPOSE, (id,)).content
         except (NotSealedHere, SealExpired):
             return None
-        why = content["needs_none"]
-        return Session(
-            id, str(content["person"]), str(content["shown"]), str(content["csrf"]), None if why is None else str(why)
-        )
+        person, why = str(content["person"]), content["needs_none"]
+        if await self._store.get(_end_of_all(person)) not in (None, content["after"]):
+            return None
+        return Session(id, person, str(content["shown"]), str(content["csrf"]), None if why is None else str(why))
 
     async def end(self, session: Session) -> None:
         await self._store.drop(_place(session.id))
 
+    async def end_all(self, person: str) -> None:
+        """All that this person has, in every browser; those that begin from now on go on."""
+        await self._store.put(_end_of_all(person), secrets.token_hex(8), LASTS)
+
 
 def _place(id: str) -> str:
     return key_of("connect session", id)
+
+
+def _end_of_all(person: str) -> str:
+    """A mark of the last time that all of somebody's ended: kept as long as one from before could last."""
+    return key_of("connect sessions ended", person)

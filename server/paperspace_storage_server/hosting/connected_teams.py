@@ -123,10 +123,11 @@ class ConnectedTeams:
         """
         person = self._people.get(principal.team)
         if person is None:
-            self._make_room()
+            self._close(to_make_room=True)
             person = self._people[principal.team] = _Person(self._nobody)
         self._people.move_to_end(principal.team)
         person.calls += 1
+        self._close(to_make_room=False)
         try:
             yield await self._look(principal, person)
         finally:
@@ -156,17 +157,22 @@ class ConnectedTeams:
         person.standing = "awaited" if person.own is None else "connected"
         return person.standing
 
-    def _make_room(self) -> None:
+    def _close(self, *, to_make_room: bool) -> None:
+        """Close what is idle, and where one more is to stand open the one that was used longest ago."""
         idle = self._clock() - IDLE
-        for team, person in list(self._people.items()):
+        wanted = len(self._people) - MOST + 1 if to_make_room else 0
+        closed: list[str] = []
+        for team, person in self._people.items():
             if person.calls:
                 continue
-            if person.used > idle and len(self._people) < MOST:
-                return
-            del self._people[team]
-            if person.own is not None:
-                self._leaving.leave(person.own)
-        if len(self._people) >= MOST:
+            if person.used > idle and len(closed) >= wanted:
+                break
+            closed.append(team)
+        for team in closed:
+            own = self._people.pop(team).own
+            if own is not None:
+                self._leaving.leave(own)
+        if len(closed) < wanted:
             raise TooMany
 
     def _make(self, principal: Principal, key: ConnectedKey) -> Service:

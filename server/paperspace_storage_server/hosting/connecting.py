@@ -31,7 +31,6 @@ from paperspace_storage_server.http.fetch import Post
 from paperspace_storage_server.settings import Settings, SettingsError, described
 from paperspace_storage_server.settings.policy import Policy
 from paperspace_storage_tools.errors import Failure, Refused, describe
-from paperspace_storage_tools.text import clean
 
 _TRIAL: Final = 15.0
 """Seconds for trying a key: a person waits for it."""
@@ -101,7 +100,7 @@ class _Trial:
         storage = PaperspaceStorage(upstream, Budget.of(_TRIAL), vault.learn, lambda sentence: None, hygiene)
         try:
             await storage.utilization.get()
-            name = clean(await storage.team_name() or "").strip()
+            name = await storage.team_name() or ""
         except Refused as refused:
             if refused.status not in (401, 403):
                 raise KeyNotGood(_untried(hygiene, refused)) from None
@@ -112,7 +111,7 @@ class _Trial:
             raise KeyNotGood(_untried(hygiene, failure)) from None
         finally:
             await upstream.aclose()
-        return hygiene.failure(name)[:_LONGEST_NAME]
+        return hygiene.failure(name).strip()[:_LONGEST_NAME]
 
 
 def _untried(hygiene: Hygiene, failure: Failure) -> str:

@@ -14,6 +14,14 @@ const metadataDocument = 'https://client.example.com/metadata.json';
 const provider = new Provider(issuer, {
   jwks: JSON.parse(readFileSync(keys)),
   scopes: ['openid', 'offline_access', ...scopes],
+  // A server that people sign in at themselves, where its address is known.
+  clients: process.env.WEB_CALLBACK ? [{
+    client_id: 'paperspace-mcp',
+    client_secret: 'our own secret',
+    redirect_uris: [process.env.WEB_CALLBACK],
+    grant_types: ['authorization_code'],
+    token_endpoint_auth_method: 'client_secret_basic',
+  }] : [],
   clientDefaults: {
     grant_types: ['authorization_code', 'refresh_token'],
     token_endpoint_auth_method: 'none',
