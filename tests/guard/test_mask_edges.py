@@ -235,3 +235,38 @@ def test_a_name_that_is_cut_within_a_secret_is_not_shown_and_one_cut_after_seven
         guarded.for_person(f'"{"x" * 50}{SECRET[:8]}…"', "snapshot")
     shown = f'"{"x" * 50}{SECRET[:7]}…"'
     assert guarded.for_person(shown, "snapshot") == shown
+
+
+PLAIN: Json = {
+    "items": [{"id": f"sd{number:09}", "name": f"drive number {number}", "size": 500} for number in range(100)],
+    "hasMore": False,
+}
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 20, 50, 51, 200])
+@pytest.mark.parametrize("long", [9, 23, 60])
+def test_a_plain_result_without_any_secret_is_looked_at_once_and_comes_back_as_it_is(count: int, long: int) -> None:
+    """So that masking costs a list nothing: taken apart, it would take several times as long."""
+    keys = [f"{number:03}" + "qZ7/" * (long // 4) for number in range(count)]
+    for known in (vault(*keys), vault(api=tuple(keys)), vault(*keys, api=("another-key-of-the-api",))):
+        result, text = Hygiene(known).result(PLAIN)
+        assert result is PLAIN
+        assert json.loads(text) == PLAIN
+
+
+def test_a_text_without_any_secret_comes_back_as_the_same_object() -> None:
+    for known in (vault(), vault(SECRET), vault(SECRET, "ny2", api=("another-key-1",))):
+        for text in ("a plain name", "50 % of & \\ it", "short", ""):
+            for kind in ("made", "typed", "said"):
+                assert known.mask(text, kind) is text
+
+
+@pytest.mark.parametrize("size", [1, 50, 51])
+def test_a_secret_is_found_at_every_place_of_a_text_whatever_number_is_known(size: int) -> None:
+    others = [f"{number:03}-another-key-of-the-team" for number in range(size - 1)]
+    known = vault(SECRET, *others)
+    for before in range(40):
+        text = "x" * before + SECRET + "y" * (40 - before)
+        assert known.may_hold(text)
+        assert known.mask(text, "typed") == "x" * before + MASK + "y" * (40 - before)
+    assert not known.may_hold("x" * 200)
