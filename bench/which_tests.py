@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 
+LONGEST = 4.0  # seconds of a test that is run again and again; what longer ones notice, shorter ones should
+
+
 class _WhichTests:
-    """Writes `{file: {line: [tests, fastest first]}}`; a test that fails is no witness."""
+    """Writes `{file: {line: [tests, fastest first]}}`; a test that fails, or takes longer than that, is no witness."""
 
     def __init__(self, into: Path, source: Path) -> None:
         self._into, self._source = into, source
@@ -27,9 +30,9 @@ class _WhichTests:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, bool | None, bool | None]:
         self._coverage.switch_context(item.nodeid)
-        began = time.perf_counter()
+        began = time.process_time()
         done = yield
-        self._seconds[item.nodeid] = time.perf_counter() - began
+        self._seconds[item.nodeid] = time.process_time() - began
         self._coverage.switch_context("")
         return done
 
@@ -40,6 +43,7 @@ class _WhichTests:
     def pytest_sessionfinish(self) -> None:
         self._coverage.stop()
         found = self._coverage.get_data()
+        self._failed.update(test for test, seconds in self._seconds.items() if seconds > LONGEST)
         lines: dict[str, dict[int, list[str]]] = {}
         for file in found.measured_files():
             lines[str(Path(file).relative_to(self._source))] = {
