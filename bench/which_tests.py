@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-
 LONGEST = 4.0  # seconds of a test that is run again and again; what longer ones notice, shorter ones should
 
 
@@ -54,18 +53,11 @@ class _WhichTests:
 
 
 class OnlyThese:
-    """Only the named tests, in the order in which they are named; that the machine is slow fails none of them. The
-    first that fails is written down."""
+    """Only the named tests, in the order in which they are named. The first that fails is written down."""
 
     def __init__(self, names: list[str], first_failed: Path) -> None:
         self._rank = {name: number for number, name in enumerate(names)}
         self._first_failed = first_failed.resolve()
-
-    def pytest_configure(self) -> None:
-        from hypothesis import HealthCheck, settings
-
-        settings.register_profile("patient", deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        settings.load_profile("patient")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and not self._first_failed.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -159,3 +160,98 @@ def test_stderr_may_be_the_audit_file_and_a_closed_one_lets_no_write_through() -
         audit.begin("delete_snapshot", {"id": "ss1"}, 1)
     assert refused.value.reason == "whoever read it is gone"
     os.close(writer)
+
+
+# --- who writes at the same time
+
+
+@pytest.mark.parametrize(("alone", "left"), [(True, ""), (False, '{"time":"2')])
+def test_a_torn_line_is_taken_back_unless_another_process_may_have_written_behind_it(
+    alone: bool, left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, really, writes = tmp_path / "audit.jsonl", os.write, iter(range(9))
+    file.write_text('{"before":1}\n')
+
+    def torn(descriptor: int, data: bytes) -> int:
+        if next(writes):
+            raise OSError(28, "No space left on device")
+        return really(descriptor, data[:10])
+
+    with file.open("ab") as other, monkeypatch.context() as patch:
+        if not alone:
+            fcntl.flock(other, fcntl.LOCK_EX)
+        patch.setattr(os, "write", torn)
+        with pytest.raises(AuditUnwritable):
+            AuditFile(file).begin("delete_snapshot", {"id": "ss1"}, 1)
+    assert file.read_text() == '{"before":1}\n' + left
+
+
+def test_a_line_goes_out_in_one_call_where_others_may_write_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, really = tmp_path / "audit.jsonl", os.write
+
+    def slowly(descriptor: int, data: bytes) -> int:
+        return really(descriptor, data[:100])
+
+    with file.open("ab") as other, monkeypatch.context() as patch:
+        patch.setattr(os, "write", slowly)
+        AuditFile(file).begin("delete_snapshot", {"id": "ss1"}, 1)  # alone: piece after piece
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(AuditUnwritable) as refused:
+            AuditFile(file).begin("delete_snapshot", {"id": "ss2"}, 2)
+    assert refused.value.reason == "the disk is full"
+    assert [line["requestId"] for line in map(json.loads, file.read_text().splitlines()[:1])] == [1]
+
+
+def test_the_file_is_held_alone_while_a_line_is_written_and_let_go_after_it(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    audit = AuditFile(file)
+    held: list[bool] = []
+    really = os.write
+
+    def watched(descriptor: int, data: bytes) -> int:
+        with file.open("ab") as other:
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.append(True)
+            else:
+                held.append(False)
+        return really(descriptor, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", watched)
+        assert audit.end(audit.begin("delete_snapshot", {"id": "ss1"}, 1)) is None
+    assert held == [True, True]
+    with file.open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_file_system_without_locks_gets_its_lines_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def none(descriptor: int, how: int) -> None:
+        tries.append(how)
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    audit = AuditFile(tmp_path / "audit.jsonl")
+    assert audit.end(audit.begin("delete_snapshot", {"id": "ss1"}, 1)) is None
+    assert [line["outcome"] for line in lines_of(tmp_path / "audit.jsonl")] == ["failed"]
+    assert tries == [fcntl.LOCK_EX | fcntl.LOCK_NB] * 2  # not again and again
+
+
+def test_a_file_that_another_holds_is_tried_for_a_hundred_times_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def held(descriptor: int, how: int) -> None:
+        tries.append(how)
+        raise BlockingIOError
+
+    monkeypatch.setattr(fcntl, "flock", held)
+    AuditFile(tmp_path / "audit.jsonl").begin("delete_snapshot", {"id": "ss1"}, 1)
+    assert len(tries) == 100
+    assert [line["outcome"] for line in lines_of(tmp_path / "audit.jsonl")] == ["started"]

@@ -78,6 +78,22 @@ def test_eight_characters_of_a_secret_go_from_a_sentence_and_seven_stay() -> Non
     assert known.mask(f"a {SECRET[:8]} name", "typed") == f"a {SECRET[:8]} name"
 
 
+@pytest.mark.parametrize("long", range(8, 40))
+def test_the_first_and_the_last_eight_characters_give_a_secret_away_however_long_it_is(long: int) -> None:
+    secret = "".join(chr(0x100 + place) for place in range(long))
+    for piece in (secret[:8], secret[-8:], secret[(long - 8) // 2 :][:8]):
+        assert vault(secret).mask(f"x{piece}y", "said") == f"x{MASK}y"
+    for piece in (secret[:7], secret[-7:]):
+        assert vault(secret).mask(f"x{piece}y", "said") == f"x{piece}y"
+
+
+def test_a_secret_is_known_when_it_is_escaped_up_to_three_times() -> None:
+    written, known = SECRET, vault(SECRET)
+    for times in range(1, 5):
+        written = "".join(f"%{ord(one):02x}" for one in written) if times == 1 else written.replace("%", "%25")
+        assert known.mask(f"<{written}>", "typed") == (f"<{MASK}>" if times <= 3 else f"<{written}>")
+
+
 def test_the_pieces_of_a_secret_that_has_been_learned_since_are_known_too() -> None:
     known = vault(SECRET)
     assert known.mask("another-secret-1", "said") == "another-secret-1"

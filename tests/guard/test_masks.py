@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from pydantic_core import to_json
@@ -309,7 +309,6 @@ results = st.fixed_dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # of a machine that is busy
 @given(results, st.booleans(), st.booleans())
 def test_the_quick_look_at_a_result_passes_nothing_that_the_whole_look_would_change(
     result: dict[str, Any], operators: bool, api: bool

@@ -300,3 +300,52 @@ def test_how_many_lines_were_dropped_is_said_once_before_the_next_that_goes_out(
     lines.write("five\n")
     lines.write("six\n")
     assert stream.out == b"(4 lines before this one were dropped: nobody read them)\nfive\nsix\n"
+
+
+def test_a_full_pipe_has_a_reader_and_one_that_was_left_has_none() -> None:
+    with pipe() as (reader, writer):
+        lines = Lines(Descriptor(writer), writer)
+        assert lines.has_reader()
+        for _ in range(200):
+            lines.write(LONG)
+        assert lines.has_reader()
+        os.close(reader)
+        assert not lines.has_reader()
+
+
+def test_whoever_has_gone_is_known_on_a_pipe_a_socket_and_a_closed_descriptor() -> None:
+    for ends in (pipe, socket.socketpair):
+        if ends is pipe:
+            with pipe() as (reader, writer):
+                os.close(reader)
+                with pytest.raises(BrokenPipeError, match="whoever read it is gone"):
+                    Descriptor(writer).check()
+        else:
+            one, other = socket.socketpair()
+            with other:
+                one.close()
+                with pytest.raises(BrokenPipeError, match="whoever read it is gone"):
+                    Descriptor(other.fileno()).check()
+    with pipe() as (_, writer):
+        os.close(writer)
+        with pytest.raises(BrokenPipeError, match="whoever read it is gone"):
+            Descriptor(writer).check()
+
+
+@pytest.mark.parametrize("null", [2, 5])
+def test_a_stderr_that_is_closed_becomes_one_that_takes_everything(null: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the next file that is opened would be stderr to every library."""
+    did: list[tuple[object, ...]] = []
+
+    def opened(path: str, how: int) -> int:
+        did.append(("open", path, how))
+        return null
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "dup2", lambda one, other: did.append(("dup2", one, other)))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr(os, "close", lambda one: did.append(("close", one)))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    made = unwaiting(None)
+    monkeypatch.undo()
+    assert isinstance(made, Lines)
+    assert made.fileno() == 2
+    assert did == [("open", "/dev/null", os.O_WRONLY), *([] if null == 2 else [("dup2", 5, 2), ("close", 5)])]

@@ -58,7 +58,7 @@ class Performing:
             answer = await upstream.http.send(PROBE, self.budget)
             dialect = recognise(answer)
             if dialect is None:
-                if 200 <= answer.status < 300:
+                if answer.status < 300:
                     raise Malformed("it does not show which dialect the API speaks")
                 from paperspace_storage_server.wire.answers import failure_of
 
@@ -159,7 +159,7 @@ def alike(make: Callable[[Codec], Operation[T]]) -> dict[Dialect, Operation[T]] 
             made[dialect] = make(codec_of(dialect))
         except Unsupported as refusal:
             refusals.append(refusal)
-    if len(refusals) == len(DIALECTS):
+    if not made:
         raise refusals[0]
     if refusals or made["published"].request != made["live"].request:
         return None

@@ -54,7 +54,7 @@ class _Known:
     def __init__(self, most: tuple[int, int] | None = None) -> None:
         self.long: OrderedDict[str, tuple[str, ...]] = OrderedDict()
         self.short: OrderedDict[str, None] = OrderedDict()
-        self.longest = 0  # characters of a secret
+        self.longest = 0  # characters of a secret; of one that is forgotten, perhaps
         self.shortest = sys.maxsize  # characters of a spelling; of one that is forgotten, perhaps
         self._most = most
         self._characters = 0
@@ -88,8 +88,6 @@ class _Known:
             forgotten, _ = self.long.popitem(last=False)
             self._pieces = None
             self._characters -= len(forgotten)
-            if len(forgotten) == self.longest:
-                self.longest = max(map(len, self.long), default=0)
 
     def pieces(self) -> frozenset[str]:
         """All runs of `PART` characters in any spelling; made when they are first needed."""
@@ -162,7 +160,7 @@ class Vault:
         """
         kinds = (self._lasting,) if kind == "made" else (self._lasting, self._passing, self._typed())
         longest = max([known.longest for known in kinds])
-        looked_at = text[: keep + _STRETCH * longest] if len(text) > keep else text
+        looked_at = text[: keep + _STRETCH * longest]
         if kind != "said" and not _may_hold(looked_at, kinds):
             return text[:keep]
         spans = _merged(_spans(looked_at, kinds, kind))
