@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import count
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
@@ -88,6 +89,10 @@ def _answers(*content: ContentBlock) -> Tool:
         return CallToolResult(content=list(content))
 
     return tool
+
+
+async def _greets(context: Context, params: CallToolRequestParams) -> CallToolResult:
+    return CallToolResult(content=[_text(f"Hello, {(params.arguments or {})['name']}!")])
 
 
 async def _fails(context: Context, params: CallToolRequestParams) -> CallToolResult:
@@ -260,6 +265,8 @@ _EVERYTHING_OF_2020_12: dict[str, object] = {
 
 TOOLS: Mapping[str, tuple[Tool, dict[str, object]]] = {
     "test_simple_text": (_answers(_text("A simple text.")), {}),
+    "greet": (_greets, _object(name=STRING)),
+    "confirm_delete": (_answers(_text("The person is asked before there is a task.")), {}),
     "test_image_content": (_answers(IMAGE), {}),
     "test_audio_content": (_answers(AudioContent(data=SILENCE, mime_type="audio/wav")), {}),
     "test_embedded_resource": (_answers(_embedded("test://embedded-resource")), {}),
@@ -287,6 +294,14 @@ TOOLS: Mapping[str, tuple[Tool, dict[str, object]]] = {
     "test_input_required_result_multi_round": (_rounds, {}),
     "test_input_required_result_capabilities": (_as_declared, {}),
 }
+
+SNAPSHOTS: Mapping[str, str | None] = {
+    "slow_compute": None,
+    "failing_job": "sandbox-fail",
+    "test_tool_with_task": None,  # once the person has replied
+}
+"""What takes its time is our own `create_snapshot`, so that its tasks are ours; one name makes it fail."""
+_NUMBERS = count()
 
 
 # --- resources, through our `offers`
@@ -383,7 +398,10 @@ def with_fixtures(server: Server[Any]) -> Server[Any]:
             listed = await before(context, params)
             more = [
                 {"name": name, "description": "A fixture.", "inputSchema": schema or {"type": "object"}}
-                for name, (_, schema) in TOOLS.items()
+                for name, schema in [
+                    *((name, one[1]) for name, one in TOOLS.items()),
+                    *((name, {}) for name in SNAPSHOTS),
+                ]
             ]
             return {**listed, "tools": [*listed["tools"], *more]}
 
@@ -391,6 +409,17 @@ def with_fixtures(server: Server[Any]) -> Server[Any]:
 
     def call_tool(before: Any) -> Any:
         async def handler(context: Context, params: CallToolRequestParams) -> Any:
+            asks = params.name == "test_tool_with_task"
+            if asks and "user_name" not in (params.input_responses or {}):
+                return _required({"user_name": NAME})
+            if params.name in SNAPSHOTS:
+                machines = await before(context, CallToolRequestParams(name="list_machines", arguments={"limit": 1}))
+                (machine,) = machines["structuredContent"]["items"]
+                name = SNAPSHOTS[params.name] or f"number {next(_NUMBERS)}"
+                if asks:
+                    name += f" for {_field(params, 'user_name', 'name')}"
+                arguments = {"machineId": machine["id"], "name": name}
+                params = CallToolRequestParams(name="create_snapshot", arguments=arguments, _meta=params.meta)
             tool = TOOLS.get(params.name)
             return await (before if tool is None else tool[0])(context, params)
 

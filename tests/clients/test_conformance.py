@@ -57,6 +57,24 @@ def test_with_the_fixtures_every_scenario_passes_but_for_what_is_not_served(
     assert len(passed) == scenarios - len(_exceptions(f"conformance-fixtures-{revision}")), summary
 
 
+def test_the_tasks_are_those_of_the_extension(clients: Clients, tmp_path: Path) -> None:
+    """Its scenarios are of no revision, so that each is run by its name."""
+    listed = clients.run("conformance", "list", "--server").stdout
+    scenarios = re.findall(r"- (tasks-[\w-]+) \[extension\]", listed)
+    assert len(scenarios) == 10
+    failed: dict[str, str] = {}
+    with served(FIXTURES) as address:
+        for scenario in scenarios:
+            done = clients.run(
+                *("conformance", "server", "--url", f"{address}/mcp", "--scenario", scenario),
+                *("--expected-failures", str(HERE / "conformance-fixtures-tasks.yml"), "-o", str(tmp_path)),
+                cwd=tmp_path,
+            )
+            if done.returncode:
+                failed[scenario] = done.stdout[-2000:] + done.stderr[-500:]
+    assert failed == {}
+
+
 def _exceptions(name: str) -> dict[str, str]:
     """Scenarios that may fail, each with its reason."""
     lines = [line for line in (HERE / f"{name}.yml").read_text().splitlines() if line.startswith("  - ")]
@@ -67,11 +85,12 @@ def test_each_exception_is_a_scenario_of_the_suite_and_says_why(clients: Clients
     """A name that is mistyped would be passed over in silence."""
     listed = clients.run("conformance", "list", "--server").stdout
     scenarios = set(re.findall(r"[\w/-]+", listed))
-    for revision in REVISIONS:
-        for which in ("conformance", "conformance-fixtures"):
-            exceptions = _exceptions(f"{which}-{revision}")
-            assert exceptions.keys() <= scenarios, exceptions.keys() - scenarios
-            assert all(len(reason) > 20 for reason in exceptions.values())
+    files = [f"{which}-{revision}" for which in ("conformance", "conformance-fixtures") for revision in REVISIONS]
+    for file in (*files, "conformance-fixtures-tasks"):
+        exceptions = _exceptions(file)
+        unknown = {name.partition(":")[0] for name in exceptions} - scenarios
+        assert (file, unknown) == (file, set())
+        assert all(len(reason) > 20 for reason in exceptions.values()), file
 
 
 def test_the_suite_fails_on_a_seeded_fault(clients: Clients, tmp_path: Path) -> None:

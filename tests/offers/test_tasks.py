@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from mcp.client import ClientRequestContext
 from mcp.client.extension import advertise
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
+    HEADER_MISMATCH,
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
     MISSING_REQUIRED_CLIENT_CAPABILITY,
@@ -28,6 +30,7 @@ from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.mcp.tasks import EXTENSION, TTL
 from paperspace_storage_server.state.seal import Sealer
 from support.guarded import API_KEY, Era, World, world
+from support.hosted_server import HostedWorld, hosted_world
 
 pytestmark = pytest.mark.anyio
 EVENT: dict[str, Any] = {
@@ -272,3 +275,37 @@ async def test_the_person_is_asked_before_there_is_a_task() -> None:
 async def test_a_server_without_get_machine_event_makes_no_tasks() -> None:
     async with going_on(exclude_tools=["get_machine_event"]) as (one, _):
         assert (await started(one))["resultType"] == "complete"
+
+
+async def _over_http(one: HostedWorld, method: str, header: str | None, **params: Any) -> dict[str, Any]:
+    """The answer to a client that declares tasks, whose `Mcp-Name` is `header`."""
+    token = one.token()
+    meta: dict[str, Any] = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {"extensions": {EXTENSION: {}}},
+    }
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}})
+    headers = {} if header is None else {"Mcp-Name": header}
+    answer = await one.rpc("modern", token, method, body=body, headers=headers)
+    lines = [line.removeprefix("data: ") for line in answer.text.splitlines() if "jsonrpc" in line]
+    message: dict[str, Any] = json.loads(lines[-1])
+    return {"status": answer.status_code, **message}
+
+
+async def test_over_http_a_header_that_names_another_task_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEP-2663: `Mcp-Name` is the task's id; SEP-2243: a header that disagrees with the body is an error."""
+    async with hosted_world(tmp_path, monkeypatch) as one:
+        machines = await _over_http(one, "tools/call", "list_machines", name="list_machines", arguments={"limit": 1})
+        (machine,) = machines["result"]["structuredContent"]["items"]
+        given = {"machineId": machine["id"], "name": "n"}
+        made = await _over_http(one, "tools/call", "create_snapshot", name="create_snapshot", arguments=given)
+        id = made["result"]["taskId"]
+        for method in ("tasks/get", "tasks/update", "tasks/cancel"):
+            more: dict[str, Any] = {"inputResponses": {}} if method == "tasks/update" else {}
+            refused = await _over_http(one, method, "another", taskId=id, **more)
+            assert (refused["status"], refused["error"]["code"]) == (400, HEADER_MISMATCH)
+            assert "taskId" in refused["error"]["message"]
+            for header in (id, None):
+                assert (await _over_http(one, method, header, taskId=id, **more))["status"] == 200

@@ -13,8 +13,16 @@ from typing import Any, Final, cast
 
 from mcp.server import Server
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_REQUIRED_CLIENT_CAPABILITY, RequestParams
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
+from mcp_types import (
+    HEADER_MISMATCH,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
+    RequestParams,
+)
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from starlette.requests import Request
 
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
@@ -115,11 +123,13 @@ class Tasks:
         """The task's service and what its id carries.
 
         Raises:
-            MCPError: the client did not declare the extension, or the id is none of this team's, or too old.
+            MCPError: the client did not declare the extension, a header names another task, or the id is none of this
+                team's, or too old.
         """
         from paperspace_storage_server.state.seal import NotSealedHere, SealExpired
 
         modern_only(context, method)
+        _check_header(context, params.task_id)
         if not _declared(context):
             needed: Json = {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
             raise MCPError(MISSING_REQUIRED_CLIENT_CAPABILITY, "Missing required client capability", needed)
@@ -135,6 +145,17 @@ class Tasks:
         if _FOLLOWED_BY not in service.tools:
             raise MCPError(INVALID_PARAMS, "Failed to retrieve task: Task not found")
         return service, cast("dict[str, Any]", opened.content)
+
+
+def _check_header(context: Context, task_id: str) -> None:
+    """Over HTTP the id stands in `Mcp-Name` too, for what routes requests. The SDK compares it for the methods that it
+    knows; a header that is not there has misled nobody."""
+    request: object = context.request
+    header = request.headers.get(MCP_NAME_HEADER) if isinstance(request, Request) else None
+    if header is not None and decode_header_value(header) != task_id:
+        raise MCPError(
+            HEADER_MISMATCH, f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter"
+        )
 
 
 def _declared(context: Context) -> bool:
