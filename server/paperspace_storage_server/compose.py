@@ -70,6 +70,7 @@ def surfaces(settings: Settings, service: Service, mcp: ASGIApp) -> ASGIApp:
 
     from paperspace_storage_server.process.paths import below
     from paperspace_storage_server.rest.app import Client, rest_app
+    from paperspace_storage_server.rest.hosts import KnownHosts, on_loopback
     from paperspace_storage_server.rest.operations import PREFIX
     from paperspace_storage_server.rest.token import NeedsToken, make_token
 
@@ -83,7 +84,7 @@ def surfaces(settings: Settings, service: Service, mcp: ASGIApp) -> ASGIApp:
         ) from None
     service.team.vault.keep(token)
     print(f"The bearer token of {PREFIX} is in {file}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever started it
-    rest: ASGIApp = NeedsToken(rest_app(lambda scope: Client(service)), token)
+    rest: ASGIApp = KnownHosts(NeedsToken(rest_app(lambda scope: Client(service)), token), on_loopback(settings.host))
     if settings.cors_origins:
         from starlette.middleware.cors import CORSMiddleware
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+from openapi_spec_validator import OpenAPIV30SpecValidator, validate
 
 from paperspace_storage_server.rest.document import described
 from paperspace_storage_server.rest.operations import document, operations
@@ -145,6 +146,7 @@ async def test_the_document_that_is_served_names_what_is_ours_and_only_what_is_s
         refused = problem(await one.ask("DELETE", f"/shared-drives/{one.ids['drive']}"))
         assert (refused["status"], one.api.writes) == (403, [])
     whole = described({tool.name for tool in CATALOGUE})
+    validate(cast("Any", whole), cls=OpenAPIV30SpecValidator)
     restore = whole["paths"]["/snapshots/{id}/restore"]["post"]
     assert [(one["in"], one["name"]) for one in restore["parameters"]] == [
         ("query", "createSnapshotBeforeRestore"),

@@ -14,7 +14,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from paperspace_storage_server.rest.hosts import of_public
 from paperspace_storage_server.rest.token import make_token
+from support.hosted_server import hosted_world
 from support.stdio_server import COMMAND, environment
 
 from . import over_http
@@ -53,6 +55,12 @@ def test_rest_is_served_beside_mcp_and_only_to_who_shows_the_token(tmp_path: Pat
         assert (answer.status_code, isinstance(answer.json(), list)) == (200, True)
         assert "access-control-allow-origin" not in answer.headers
         assert client.post("/mcp", json={}).status_code in (400, 406)
+        for host in ("evil.example", "127.0.0.1.evil.example", "localhost:1:2", "127.0.0.1:x", ""):
+            answer = client.get("/v1/shared-drives", headers={"Authorization": f"Bearer {token}", "Host": host})
+            assert (problem(answer)["status"], problem(answer)["title"]) == (421, "Misdirected Request")
+        for host in ("localhost", "LOCALHOST:1", "[::1]:8000"):
+            answer = client.get("/v1/shared-drives", headers={"Authorization": f"Bearer {token}", "Host": host})
+            assert answer.status_code == 200
 
 
 def test_rest_alone_serves_no_mcp_and_the_origins_that_are_listed(tmp_path: Path) -> None:
@@ -67,6 +75,31 @@ def test_rest_alone_serves_no_mcp_and_the_origins_that_are_listed(tmp_path: Path
         assert answer.headers["access-control-allow-origin"] == origin
         other = client.get("/v1/shared-drives", headers={**bearer, "Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.parametrize(
+    ("url", "known", "unknown"),
+    [
+        ("https://mcp.example.com/mcp", ("mcp.example.com", "mcp.example.com:443"), ("mcp.example.com:80", "x", "")),
+        ("https://mcp.example.com:8443/mcp", ("mcp.example.com:8443",), ("mcp.example.com", "mcp.example.com:443")),
+        ("http://127.0.0.1:8000/mcp", ("127.0.0.1:8000",), ("127.0.0.1", "localhost:8000")),
+    ],
+)
+def test_a_hosted_surface_is_called_as_its_public_url_says(
+    url: str, known: tuple[str, ...], unknown: tuple[str, ...]
+) -> None:
+    assert [host for host in (*known, *unknown) if of_public(url)(host)] == list(known)
+
+
+@pytest.mark.anyio
+async def test_a_hosted_surface_turns_away_who_asks_under_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hosted_world(tmp_path, monkeypatch) as one:
+        bearer = {"Authorization": f"Bearer {one.token()}"}
+        assert (await one.client.get("/v1/shared-drives", headers=bearer)).status_code == 200
+        answer = await one.client.get("/v1/shared-drives", headers={**bearer, "Host": "evil.example"})
+        assert (problem(answer)["status"], "evil" in answer.text) == (421, False)
 
 
 @pytest.mark.slow

@@ -189,6 +189,7 @@ def _surfaces(settings: Settings, services: TeamServices, resource: Resource, en
         )
     if "rest" in settings.surfaces:
         from paperspace_storage_server.rest.app import Client, rest_app
+        from paperspace_storage_server.rest.hosts import KnownHosts, of_public, on_loopback
         from paperspace_storage_server.rest.operations import PREFIX
 
         def client_of(scope: Scope) -> Client:
@@ -200,7 +201,8 @@ def _surfaces(settings: Settings, services: TeamServices, resource: Resource, en
             missing = principal.lacks(scope_of(tool)) if principal else []
             return resource.too_little(missing).response(problem=True) if missing else None
 
-        app = below(PREFIX, rest_app(client_of, may=may), otherwise=app)
+        known = of_public(settings.public_url) if settings.public_url else on_loopback(settings.host)
+        app = below(PREFIX, KnownHosts(rest_app(client_of, may=may), known), otherwise=app)
     return app
 
 
