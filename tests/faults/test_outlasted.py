@@ -18,6 +18,8 @@ from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.mcp.server import build_server
 from paperspace_storage_server.sandbox.app import create_app
 from paperspace_storage_server.settings import Settings
+from paperspace_storage_server.state.memory import MemoryStore
+from paperspace_storage_server.state.store import key_of
 from support.faulted import Mode
 from support.service import service_over
 
@@ -49,7 +51,10 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Bed:
+    """Two processes of one user before one API, and a machine of the team."""
+
     service: Service
+    other: Service
     clock: Clock
     machine: str
 
@@ -66,28 +71,36 @@ class Bed:
 
 @asynccontextmanager
 async def bed() -> AsyncGenerator[Bed]:
-    clock = Clock()
+    clock, store = Clock(), MemoryStore()
     api = create_app("live", event_seconds=3.0, clock=clock.now)
     settings = Settings(api_key=SecretStr("key-of-the-team"), dialect="live", confirm="never")
-    service = service_over(lambda: ThroughHttpx.to(api), settings, sleep=clock.sleep, now=clock.now)
+
+    def process() -> Service:
+        return service_over(lambda: ThroughHttpx.to(api), settings, sleep=clock.sleep, now=clock.now, store=store)
+
+    service, other = process(), process()
     try:
         async with Client(build_server(service)) as client:
             listed = await client.call_tool("list_snapshots", {"limit": 1})
         first = cast("dict[str, Any]", listed.structured_content)["items"][0]
-        yield Bed(service, clock, first["machineId"])
+        yield Bed(service, other, clock, first["machineId"])
     finally:
         await service.aclose()
+        await other.aclose()
         api.state.close()
 
 
 @MODES
-async def test_the_repeat_of_a_call_that_its_client_gave_up_waits_for_what_the_first_one_made(mode: Mode) -> None:
+@pytest.mark.parametrize("process", ["same", "other"])
+async def test_the_repeat_of_a_call_that_its_client_gave_up_waits_for_what_the_first_one_made(
+    mode: Mode, process: str
+) -> None:
     async with bed() as on:
         async with Client(build_server(on.service), mode=mode, read_timeout_seconds=1) as impatient:
             with pytest.raises(MCPError):
                 await on.create(impatient)
         on.clock.go.set()
-        async with Client(build_server(on.service), mode=mode) as client:
+        async with Client(build_server(on.service if process == "same" else on.other), mode=mode) as client:
             snapshot = await on.create(client)
             assert (snapshot["event"]["state"], snapshot["notice"]) == ("done", REPEATED)
             assert await on.names(client) == ["nightly"]
@@ -140,3 +153,14 @@ async def test_what_was_made_and_is_gone_again_is_made_anew() -> None:
             again = await on.create(client)
             assert again["id"] != made["id"]
             assert "notice" not in again
+
+
+async def test_a_wait_that_ended_in_a_failure_leaves_nothing_to_find() -> None:
+    async with bed() as on, Client(build_server(on.service)) as client:
+        on.clock.go.set()
+        arguments = {"machineId": on.machine, "name": "sandbox-fail", "waitSeconds": 30}
+        failed = await client.call_tool("create_snapshot", arguments)
+        assert "ended as error" in str(failed.content[0])
+        upstream = on.service.team.upstream
+        name = f"{on.machine}/sandbox-fail"
+        assert await upstream.store.get(key_of("open", upstream.team, "snapshot", name)) is None
