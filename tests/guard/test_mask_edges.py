@@ -286,3 +286,41 @@ def test_a_secret_is_found_at_every_place_of_a_text_whatever_number_is_known(siz
         assert known.may_hold(text)
         assert known.mask(text, "typed") == "x" * before + MASK + "y" * (40 - before)
     assert not known.may_hold("x" * 200)
+
+
+@pytest.mark.parametrize("long", [0, 1, 127, 128, 254, 255, 256, 257, 258, 300, 600])
+def test_no_text_longer_than_its_bound_slips_through_wherever_it_stands_and_none_within_it_is_touched(
+    long: int,
+) -> None:
+    guarded = Hygiene(vault())
+    for before in (0, 1, 100, 255, 256):
+        for after in (None, "", "n", "n" * 100, "n" * 255, "n" * 256):
+            names = ["n" * before, "l" * long, *([] if after is None else [after])]
+            text = json.dumps({"items": [{"name": name} for name in names], "total": 3}, separators=(",", ":"))
+            spelled = guarded.spelled(text)
+            if long <= 256:
+                assert spelled is text
+            else:
+                cut = ["l" * 255 + "…" if name.startswith("l") else name for name in names]
+                assert json.loads(spelled) == {"items": [{"name": one} for one in cut], "total": 3, "notice": CUT}
+
+
+def test_a_result_that_is_spelled_gets_its_notice_and_loses_secrets_like_any_other() -> None:
+    text = f'{{"id":"sd1","name":"my {SECRET}"}}'
+    for known in (vault(SECRET), vault(api=(SECRET,))):
+        assert json.loads(Hygiene(known).spelled(text, "Found by looking.")) == {
+            "id": "sd1",
+            "name": f"my {MASK}",
+            "notice": f"Found by looking. {MASKED}",
+        }
+        assert json.loads(Hygiene(known).spelled(text)) == {"id": "sd1", "name": f"my {MASK}", "notice": MASKED}
+    assert Hygiene(vault()).spelled(text) is text
+    assert Hygiene(vault()).spelled('{"id":"sd1"}', "Found.") == '{"id":"sd1","notice":"Found."}'
+    assert Hygiene(vault()).spelled("{}") == "{}"
+    for changed in ('{"name":"a@b"}', '{"name":"\u00fc"}', '{"error":"plain"}'):
+        assert json.loads(Hygiene(vault()).spelled(changed)) == json.loads(changed)
+    assert json.loads(Hygiene(vault()).spelled('{"name":"a\x7fb"}')) == {"name": "ab", "notice": REMOVED}
+    assert json.loads(Hygiene(vault()).spelled('{"endpoint":"https://u:p@h"}')) == {
+        "endpoint": f"https://{MASK}@h",
+        "notice": MASKED,
+    }

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from paperspace_storage_server.http.fetch import NotFetched, fetch_json
+from paperspace_storage_server.http.fetch import NotFetched, fetch_json, post_form
 from support.hostile import Heard, Says, hostile
 from support.loopback_tls import port
 
@@ -112,3 +112,23 @@ async def test_what_goes_wrong_on_the_way_is_named() -> None:
     assert not lost.value.redirected
     with pytest.raises(NotFetched, match="leads to another one"):
         await fetch_json("http://192.0.2.1/keys")
+
+
+async def test_a_form_is_sent_once_with_its_headers_and_answered_with_a_json_object() -> None:
+    heard: list[Heard] = []
+    says = iter([Says(body=b'{"access_token":"t"}'), Says(404), Says(400, body=b'{"error":"invalid_grant"}')])
+
+    def answer(one: Heard) -> Says:
+        heard.append(one)
+        return next(says)
+
+    with hostile(answer) as upstream:
+        url = f"{upstream.url}/token"
+        assert await post_form(url, {"a": "b c", "d": "\u00e9&"}, {"Authorization": "Basic x"}) == {"access_token": "t"}
+        for why in ("there is nothing", "it answers 400"):
+            with pytest.raises(NotFetched, match=why):
+                await post_form(url, {"a": "b"}, {})
+    headers = {name.lower(): value for name, value in heard[0].headers}
+    assert (heard[0].method, heard[0].body) == ("POST", b"a=b+c&d=%C3%A9%26")
+    assert (headers["authorization"], headers["content-type"]) == ("Basic x", "application/x-www-form-urlencoded")
+    assert len(heard) == 3

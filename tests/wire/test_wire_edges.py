@@ -60,6 +60,8 @@ def test_a_long_list_is_read_in_parts_of_64_kib() -> None:
     assert [part.items for part in found] == [656, 656, 656, 32]
     assert [part.before for part in found] == [0, 656, 1312, 1968]
     assert max(len(part.body) for part in found) < 65 * KIB
+    even = list(parts(b"[" + b",".join([sized("a", 63)] * 3000) + b"]"))
+    assert [part.items for part in even] == [1025, 1024, 951]  # more than 64 KiB, by one item
 
 
 @pytest.mark.parametrize("blank", [b"", b" ", b"\r\n\t  "])
