@@ -375,22 +375,23 @@ def main() -> int:
             if (came := tree.noticed(witnesses(lines, room.sample[0]))) != "passed":
                 print(f"the tests of {room.sample[0].file} on the unchanged tree: {came}", file=sys.stderr)
                 return 2
-        late = 0
+        every = [(room, mutant) for room in rooms for mutant in room.sample]
+        random.Random(chosen.seed).shuffle(every)  # a run that is ended early has looked at all rooms
         with ThreadPoolExecutor(chosen.jobs) as pool:
-            for room in rooms:
-                outcomes = list(pool.map(outcome, room.sample))
-                room.survived = sum(came in ("passed", "none") for came in outcomes)
-                late += outcomes.count("late")
-                print(f"{room.name}: {room.survived} of {len(room.sample)} survive ({room.share:.0%})", flush=True)
+            outcomes = list(pool.map(outcome, (mutant for _, mutant in every)))
+        for (room, _), came in zip(every, outcomes, strict=True):
+            room.survived += came in ("passed", "none")
         while not trees.empty():
             trees.get().close()
+    for room in rooms:
+        print(f"{room.name}: {room.survived} of {len(room.sample)} survive ({room.share:.0%})", flush=True)
     share, least, most = interval(rooms)
     survived, of, changes = (
         sum(numbers) for numbers in zip(*((one.survived, len(one.sample), one.changes) for one in rooms), strict=True)
     )
     print(
         f"{survived} of {of} survive. Of about {changes:,.0f} changes: {share:.1%} (95 %: {least:.1%} to {most:.1%}); "
-        f"noticed by the time limit: {late}; seed {chosen.seed}; {time.monotonic() - began:.0f} s"
+        f"noticed by the time limit: {outcomes.count('late')}; seed {chosen.seed}; {time.monotonic() - began:.0f} s"
     )
     return int(share >= 0.1)
 
