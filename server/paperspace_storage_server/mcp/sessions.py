@@ -1,6 +1,6 @@
 """How many sessions of the older era one caller holds, so that nobody takes the others' room. Knows no tool.
 
-The SDK ends a session that nobody has used for `IDLE` seconds, and opens `MOST` in all. Within that, a caller who opens
+A session that nobody has used for `IDLE` seconds ends, and there are `MOST` in all (`streamable.py`). Within that, a caller who opens
 more than their share loses the one that they left longest ago: clients begin sessions and leave them without a word.
 """
 
@@ -42,7 +42,7 @@ class _Held:
 
 
 class Sessions:
-    """ASGI, behind the gate and before the SDK's sessions."""
+    """ASGI, behind the gate and before the sessions themselves."""
 
     def __init__(
         self, app: ASGIApp, *, most: int = MOST_OF_ONE, idle: float = IDLE, clock: Callable[[], float] = time.monotonic
@@ -92,7 +92,7 @@ class Sessions:
     async def _using(self, owner: tuple[str, str], id: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         held = self._held.get(owner)
         if held is None or id not in held.sessions:
-            await self._app(scope, receive, send)  # one that has ended, or another's: the SDK says so
+            await self._app(scope, receive, send)  # one that has ended, or another's: that is said there
             return
         statuses: list[int] = []
 

@@ -15,8 +15,7 @@ import stat
 import sys
 from collections import deque
 from contextlib import suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from mcp.server import Server
@@ -31,6 +30,7 @@ from mcp_types import (
 )
 
 from paperspace_storage_server.mcp.results import TakesSpelled, encoded
+from paperspace_storage_server.mcp.streams import Reading, Stream
 from paperspace_storage_server.process.life import watch_host
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ async def serve_stdio(server: Server[Any]) -> None:
         writing.close()
 
 
-async def _serve(server: Server[Any], read: _Reading, write: WriteStream[SessionMessage], pending: Pending) -> None:
+async def _serve(server: Server[Any], read: Reading, write: WriteStream[SessionMessage], pending: Pending) -> None:
     """Serve until the input ends: anew, in the older era, where a client has not waited for the answer to its probe."""
     options = server.create_initialization_options()
     opening = Opening(read, pending)
@@ -172,36 +172,7 @@ class Lines(asyncio.Protocol):
         return line
 
 
-class _Stream:
-    """Closed by whoever opened what is behind it: the SDK closes its streams at the end of each run."""
-
-    async def aclose(self) -> None:
-        return None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-
-class _Reading(_Stream):
-    async def receive(self) -> SessionMessage | Exception:
-        raise NotImplementedError  # both streams below say how
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            return await self.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
-
-
-class Incoming(_Reading):
+class Incoming(Reading):
     """The SDK's read stream: messages, or the exception where a line is none."""
 
     def __init__(self, lines: Lines) -> None:
@@ -219,7 +190,7 @@ class Incoming(_Reading):
         return SessionMessage(message, _OVER_PIPES)
 
 
-class Outgoing(_Stream):
+class Outgoing(Stream):
     """The SDK's write stream; a host that does not read makes the sender wait, not the process block."""
 
     def __init__(self, transport: asyncio.WriteTransport, flow: _Flow, lines: Lines) -> None:
@@ -237,7 +208,7 @@ class Outgoing(_Stream):
         self._lines.pending.went(message)
 
 
-class Opening(_Reading):
+class Opening(Reading):
     """A read stream that ends where a client that has only probed with `server/discover` turns to `initialize`.
 
     Clients of both eras wait a second or so for the answer and then take the server for an older one (2026-07-28,
@@ -245,7 +216,7 @@ class Opening(_Reading):
     the era by the first request, and would refuse them.
     """
 
-    def __init__(self, read: _Reading, pending: Pending) -> None:
+    def __init__(self, read: Reading, pending: Pending) -> None:
         self.fallback: SessionMessage | None = None
         self._read = read
         self._pending = pending
@@ -268,10 +239,10 @@ class Opening(_Reading):
         return item
 
 
-class Resumed(_Reading):
+class Resumed(Reading):
     """A read stream, after a message that was read from it too early."""
 
-    def __init__(self, first: SessionMessage, read: _Reading) -> None:
+    def __init__(self, first: SessionMessage, read: Reading) -> None:
         self._first: SessionMessage | None = first
         self._read = read
 
@@ -280,7 +251,7 @@ class Resumed(_Reading):
         return first or await self._read.receive()
 
 
-class Settling(_Reading):
+class Settling(Reading):
     """The SDK's own read stream, which ends only once the calls under way had time to be answered."""
 
     def __init__(self, read: ReadStream[SessionMessage | Exception], pending: Pending, seconds: float | None) -> None:
@@ -300,7 +271,7 @@ class Settling(_Reading):
         return item
 
 
-class Settled(_Stream):
+class Settled(Stream):
     """The SDK's own write stream, which tells what is answered."""
 
     def __init__(self, write: WriteStream[SessionMessage], pending: Pending) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from mcp.server import Server
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http import LAST_EVENT_ID_HEADER
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.inbound import MCP_METHOD_HEADER
 from starlette.applications import Starlette
@@ -20,10 +20,9 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from paperspace_storage_server.calls.principal import principal_in
-from paperspace_storage_server.mcp import sessions
 from paperspace_storage_server.mcp.sessions import Sessions
 from paperspace_storage_server.mcp.step_up import Refuse, StepUp
+from paperspace_storage_server.mcp.streamable import StreamableHttp
 
 LARGEST_BODY = 1024 * 1024  # bytes of a request
 
@@ -43,8 +42,34 @@ def security(bound: str) -> TransportSecuritySettings:
     )
 
 
-def streamable_http_app(server: Server[Any], bound: str = "127.0.0.1") -> Starlette:
-    return server.streamable_http_app(transport_security=security(bound), max_request_body_size=LARGEST_BODY)
+def streamable_http_app(server: Server[Any], bound: str = "127.0.0.1") -> ASGIApp:
+    return _endpoint(server, "/mcp", security(bound), stateless=False)
+
+
+def _endpoint(server: Server[Any], path: str, guard: TransportSecuritySettings, *, stateless: bool) -> ASGIApp:
+    """Sessions are ours; what has none, of either era, is the SDK's."""
+    sdk = StreamableHTTPSessionManager(
+        server, stateless=True, security_settings=guard, max_request_body_size=LARGEST_BODY
+    )
+    sessions = None if stateless else StreamableHttp(server, guard, sdk.handle_request, LARGEST_BODY)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        async with sdk.run():
+            if sessions is None:
+                yield
+            else:
+                async with sessions.run():
+                    yield
+
+    endpoint: ASGIApp = sdk.asgi_app if sessions is None else sessions
+    others = Starlette(routes=[Route(path, endpoint)], lifespan=lifespan)
+
+    async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+        # Nearly every request is for the one path; Starlette's layers would be a tenth of its time.
+        await (endpoint if scope["type"] == "http" and scope["path"] == path else others)(scope, receive, send)
+
+    return routed
 
 
 def hosted_app(
@@ -62,15 +87,9 @@ def hosted_app(
     `url` is what clients call it, None where that is loopback. `stateless`: a session of the older era would live at
     one replica only, so there is none. Listening streams are closed when the server has `ended`.
     """
-    app = server.streamable_http_app(
-        streamable_http_path=path_of(url),
-        transport_security=_security_of(url, origins) if url else security(bound),
-        max_request_body_size=LARGEST_BODY,
-        stateless_http=stateless,
-        session_idle_timeout=sessions.IDLE,
-        max_sessions=sessions.MOST,
-    )
-    return StepUp(_Session(app if stateless else Sessions(app), ended), refuse)
+    guard = _security_of(url, origins) if url else security(bound)
+    app = _endpoint(server, path_of(url), guard, stateless=stateless)
+    return StepUp(_Ending(app if stateless else Sessions(app), ended), refuse)
 
 
 def path_of(url: str | None) -> str:
@@ -91,19 +110,14 @@ def _security_of(url: str, origins: Sequence[str]) -> TransportSecuritySettings:
     )
 
 
-class _Session:
-    """ASGI: tells the SDK who calls, so that a session belongs to who began it, and closes listening streams when the
-    server is about to end."""
+class _Ending:
+    """ASGI: closes listening streams when the server is about to end."""
 
     def __init__(self, app: ASGIApp, ended: asyncio.Event) -> None:
         self._app = app
         self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (principal := principal_in(scope)) is not None:
-            owner = f"{principal.team}\n{principal.key}"  # who is in two teams has sessions for each
-            token = AccessToken(token="", client_id=owner, scopes=list(principal.scopes))
-            scope["user"] = AuthenticatedUser(token)
         if scope["type"] == "http" and _listens(scope):
             # No event is kept, so none can be sent again; the SDK would answer whoever asks for that with nothing.
             scope["headers"] = [pair for pair in scope["headers"] if pair[0] != _LAST_EVENT]
