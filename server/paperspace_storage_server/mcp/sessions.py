@@ -1,7 +1,8 @@
 """How many sessions of the older era one caller holds, so that nobody takes the others' room. Knows no tool.
 
-A session that nobody has used for `IDLE` seconds ends, and there are `MOST` in all (`streamable.py`). Within that, a caller who opens
-more than their share loses the one that they left longest ago: clients begin sessions and leave them without a word.
+A session that nobody has used for `IDLE` seconds ends, and there are `MOST` in all (`streamable.py`). Within that, a
+caller who opens more than their share loses the one that they left longest ago: clients begin sessions and leave them
+without a word.
 """
 
 from __future__ import annotations
