@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -56,6 +56,8 @@ class SignInPage:
     header: dict[str, Any] = field(default_factory=dict[str, Any])
     by: SigningPair | None = None
     away: bool = False
+    way: Literal["client_secret_basic", "client_secret_post", "none"] = "client_secret_basic"
+    """How our client shows that it is ours."""
     _codes: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict[str, tuple[str, dict[str, str]]])
 
     def sign_in(self, url: str, subject: str) -> str:
@@ -76,7 +78,13 @@ class SignInPage:
         assert url == TOKEN
         self.posted.append((dict(fields), dict(headers)))
         pair = base64.b64encode(b"paperspace-mcp:our%2Bown%20secret").decode()
-        if headers.get("Authorization") != f"Basic {pair}" or fields["code"] not in self._codes:
+        shown = headers.get("Authorization"), fields.get("client_id"), fields.get("client_secret")
+        expected = {
+            "client_secret_basic": (f"Basic {pair}", None, None),
+            "client_secret_post": (None, CLIENT_ID, SECRET),
+            "none": (None, CLIENT_ID, None),
+        }
+        if shown != expected[self.way] or fields["code"] not in self._codes:
             raise NotFetched("it answers 400")
         subject, asked = self._codes.pop(fields["code"])
         challenge = base64.urlsafe_b64encode(hashlib.sha256(fields["code_verifier"].encode()).digest())
@@ -212,9 +220,14 @@ class ConnectWorld:
 
 @asynccontextmanager
 async def connect_world(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, *, api: Api | None = None, **settings: Any
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    api: Api | None = None,
+    endpoints: Mapping[str, object] = ENDPOINTS,
+    **settings: Any,
 ) -> AsyncGenerator[ConnectWorld]:
-    """`settings` beside those that connect needs."""
+    """`settings` beside those that connect needs; `endpoints` is what the issuer's metadata says of signing in."""
     api = api or Api()
     issuer = SignInPage(pair())
     monkeypatch.setattr("paperspace_storage_server.hosting.making.open_upstream", api.open_upstream)
@@ -228,5 +241,5 @@ async def connect_world(
         "dialect": "live",
         **settings,
     }
-    async with hosted_world(folder, monkeypatch, endpoints=ENDPOINTS, **given) as world:
+    async with hosted_world(folder, monkeypatch, endpoints=endpoints, **given) as world:
         yield ConnectWorld(world, issuer, api)

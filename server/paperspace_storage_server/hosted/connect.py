@@ -28,6 +28,7 @@ from paperspace_storage_server.hosted.signing_in import LASTS as SIGN_IN_LASTS
 from paperspace_storage_server.hosted.signing_in import NotSignedIn, SigningIn
 from paperspace_storage_server.state.store import Store, key_of
 from paperspace_storage_tools.errors import StoreUnavailable
+from paperspace_storage_tools.text import clean
 
 logger = logging.getLogger(__name__)
 
@@ -231,7 +232,7 @@ class ConnectPage:
             case "remove":
                 await self._its.keys.remove(session.person)
                 await self._its.sessions.end_all(session.person)
-                logger.info("%s has removed their key", session.person)
+                logger.info("%s has removed their key", clean(session.person))
                 return await self._over(session, "The key is removed", "Your agent can no longer use it, from now on.")
             case "sign-out":
                 return await self._over(session, "You are signed out", "What you handed in is kept.")
@@ -252,7 +253,7 @@ class ConnectPage:
         except KeyNotGood as error:
             return await self._form(session, error.why)
         await self._its.keys.keep(session.person, key, team)
-        logger.info("%s has handed in a key", session.person)
+        logger.info("%s has handed in a key", clean(session.person))
         return RedirectResponse(self._its.place.page, 303)
 
     async def _form(self, session: Session, problem: str | None = None) -> Response:
