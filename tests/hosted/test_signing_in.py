@@ -7,14 +7,16 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from pydantic import SecretStr
 
+from hosted.issuing import pair
 from paperspace_storage_server.hosted.connect import Place
 from paperspace_storage_server.http.fetch import LARGEST, NotFetched, post_form
 from paperspace_storage_server.settings import SettingsError
-from support.connecting import ENDPOINTS, PAGE, SECRET, connect_world
+from support.connecting import AUTHORIZE, ENDPOINTS, PAGE, SECRET, connect_world
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +85,136 @@ async def test_a_scope_that_the_issuer_does_not_have_is_not_asked_for(
     async with connect_world(tmp_path, monkeypatch, endpoints={**ENDPOINTS, "scopes_supported": ["openid"]}) as one:
         await one.browser().get(PAGE)
         assert one.issuer.asked[0]["scope"] == "openid"
+
+
+# --- what comes back
+
+
+async def test_signing_in_asks_the_issuer_with_pkce_state_and_nonce_and_our_own_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect_world(tmp_path, monkeypatch) as one:
+        await one.browser().get(PAGE)
+        await one.browser().get(PAGE)
+        first, second = one.issuer.asked
+        assert set(first) == {
+            *("response_type", "client_id", "redirect_uri", "scope", "state", "nonce"),
+            *("code_challenge", "code_challenge_method"),
+        }
+        assert first["redirect_uri"] == f"{PAGE}/callback"
+        assert first["scope"] == "openid email"
+        assert first["code_challenge_method"] == "S256"
+        assert not {first["state"], first["nonce"], first["code_challenge"]} & set(second.values())
+        assert "client_secret" not in one.issuer.posted[0][0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "value"),
+    [
+        ("state", "x" * 43),
+        ("state", None),
+        ("code", "made-up"),
+        ("code", ""),
+        ("code", "c" * 5000),
+        ("iss", "https://other.example.com"),
+        ("iss", None),
+        ("error", "access_denied"),
+    ],
+)
+async def test_an_answer_that_is_not_the_one_that_was_asked_for_signs_nobody_in(
+    changed: str, value: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect_world(tmp_path, monkeypatch) as one:
+        browser = one.browser()
+        begun = await browser.once("GET", PAGE)
+        back = one.issuer.sign_in(begun.headers["location"], "carla")
+        given: dict[str, str | None] = {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
+        sent = {name: text for name, text in {**given, changed: value}.items() if text is not None}
+        answer = await browser.once("GET", f"{PAGE}/callback?{urlencode(sent)}")
+        assert answer.status_code == 403
+        assert "You are not signed in" in answer.text
+        assert "__Host-connect" not in browser.cookies
+        assert (value or "?") not in answer.text
+
+
+FORGED: dict[str, dict[str, Any]] = {
+    "another nonce": {"claims": {"nonce": "x"}},
+    "no nonce": {"claims": {"nonce": None}},
+    "another audience": {"claims": {"aud": "https://mcp.example.com/mcp"}},
+    "two audiences without azp": {"claims": {"aud": ["paperspace-mcp", "other"]}},
+    "another azp": {"claims": {"azp": "other"}},
+    "another issuer": {"claims": {"iss": "https://other.example.com"}},
+    "expired": {"claims": {"exp": 1_700_000_000}},
+    "made long ago": {"claims": {"iat": 1_700_000_000}},
+    "not made yet": {"claims": {"iat": 4_000_000_000}},
+    "no iat": {"claims": {"iat": None}},
+    "no exp": {"claims": {"exp": None}},
+    "nobody": {"claims": {"sub": ""}},
+    "a number for a subject": {"claims": {"sub": 7}},
+    "no subject": {"claims": {"sub": None}},
+    "an access token": {"header": {"typ": "at+jwt"}},
+    "no signature": {"header": {"alg": "none"}},
+    "a critical extension": {"header": {"crit": ["x"]}},
+    "another key": {"by": pair(kid="one", number=1)},
+    "a symmetric key": {"header": {"alg": "HS256"}},
+}
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED.keys())
+async def test_a_forged_id_token_signs_nobody_in(
+    forged: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect_world(tmp_path, monkeypatch) as one:
+        for name, value in forged.items():
+            setattr(one.issuer, name, value)
+        browser = one.browser()
+        answer = await browser.get(PAGE)
+        assert answer.status_code == 403
+        assert "answer cannot be trusted" in answer.text
+        assert "__Host-connect" not in browser.cookies
+
+
+async def test_an_issuer_that_is_away_signs_nobody_in_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect_world(tmp_path, monkeypatch) as one:
+        one.issuer.away = True
+        answer = await one.browser().get(PAGE)
+        assert answer.status_code == 403
+        assert "could not be checked" in answer.text
+
+
+async def test_a_sign_in_comes_back_once_and_to_the_browser_that_began_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect_world(tmp_path, monkeypatch) as one:
+        begun = one.browser("mallory")
+        back = one.issuer.sign_in((await begun.once("GET", PAGE)).headers["location"], "mallory")
+        victim = one.browser("carla")
+        planted = await victim.once("GET", back)
+        assert planted.status_code == 403
+        assert victim.cookies == {}
+        await victim.once("GET", PAGE)  # with a sign-in of their own under way
+        assert (await victim.once("GET", back)).status_code == 403
+        kept = dict(begun.cookies)
+        assert (await begun.once("GET", back)).status_code == 303
+        begun.cookies = kept
+        again = await begun.once("GET", back)
+        assert again.status_code == 403
+        assert "come back before" in again.text
+
+
+async def test_a_session_that_was_there_before_signing_in_is_never_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect_world(tmp_path, monkeypatch) as one:
+        browser = one.browser()
+        browser.cookies["__Host-connect"] = fixed = "f" * 43
+        await browser.get(PAGE)
+        assert browser.cookies["__Host-connect"] != fixed
+        other = one.browser("mallory")
+        other.cookies["__Host-connect"] = fixed
+        assert (await other.once("GET", PAGE)).headers["location"].startswith(AUTHORIZE)
 
 
 # --- the form that fetches tokens

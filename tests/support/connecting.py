@@ -23,18 +23,22 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hosted.issuing import ISSUER, SigningPair, pair
 from paperspace_storage_server.api.upstream import Upstream
+from paperspace_storage_server.hosting.connecting import Connect
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.fetch import NotFetched
 from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.sandbox.app import create_app
 from paperspace_storage_server.settings import Settings
-from support.hosted_server import HostedWorld, hosted_world
+from support.hosted_server import Era, HostedWorld, hosted_world, result, structured
 
 AUTHORIZE = f"{ISSUER}/authorize"
 TOKEN = f"{ISSUER}/token"
 CLIENT_ID, SECRET = "paperspace-mcp", "our+own secret"
 PAGE = "https://mcp.example.com/mcp/connect"
 ORIGIN = "https://mcp.example.com"
+KEY, OTHER = "key-of-carla-0123456789", "key-of-dora-0123456789"
+URL_MODE: dict[str, Any] = {"elicitation": {"url": {}}}
+"""What a client declares that can open a page."""
 ENDPOINTS: dict[str, object] = {
     "authorization_endpoint": AUTHORIZE,
     "token_endpoint": TOKEN,
@@ -216,6 +220,34 @@ class ConnectWorld:
         answer = await browser.send("connect", key=key)
         assert answer.status_code == 200, answer.text
         return browser
+
+    async def ask(self, era: Era, subject: str = "carla", **more: Any) -> httpx.Response:
+        """A call of a person's agent whose client can open a page."""
+        self.world.capabilities = URL_MODE
+        token = self.world.token(subject)
+        if era == "legacy" and token not in self.world.sessions:
+            await self.world.begin(token)
+        return await self.world.rpc(era, token, "tools/call", {"name": "list_shared_drives", "arguments": {}, **more})
+
+    async def link(self, era: Era = "modern", subject: str = "carla") -> str:
+        """The page for one person, as their agent is given it."""
+        message = result(await self.ask(era, subject))
+        if era == "modern":
+            asked = message["result"]["inputRequests"]["connect"]["params"]
+        else:
+            asked = message["error"]["data"]["elicitations"][0]
+        url: str = asked["url"]
+        return url
+
+    async def drives(self, subject: str, era: Era = "modern") -> list[dict[str, Any]]:
+        answer = await self.world.call(era, self.world.token(subject), "list_shared_drives")
+        items: list[dict[str, Any]] = structured(answer)["items"]
+        return items
+
+    @property
+    def connecting(self) -> Connect:
+        assert self.world.hosted.connecting is not None
+        return self.world.hosted.connecting
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -27,7 +28,7 @@ from paperspace_storage_server.hosted.pages import Html, connect_page, content_p
 from paperspace_storage_server.hosted.signing_in import LASTS as SIGN_IN_LASTS
 from paperspace_storage_server.hosted.signing_in import NotSignedIn, SigningIn
 from paperspace_storage_server.state.store import Store, key_of
-from paperspace_storage_tools.errors import StoreUnavailable
+from paperspace_storage_tools.errors import AuditUnwritable, StoreUnavailable
 from paperspace_storage_tools.text import clean
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,13 @@ Raises: `KeyNotGood`.
 """
 NeedsNone: TypeAlias = Callable[[Identity], "str | None"]
 """Why somebody needs no key of their own, for them to read; None where they do. Raises: `NotReady`."""
+
+
+Recorded: TypeAlias = Callable[[str, str], AbstractContextManager[None]]
+"""A line of the audit file around what a person does: `connect` or `disconnect`, and who it is.
+
+Raises: `AuditUnwritable`: then it must not be done.
+"""
 
 
 class KeyNotGood(Exception):
@@ -113,6 +121,7 @@ class Connecting:
     keys: ConnectedKeys
     try_key: TryKey
     needs_none: NeedsNone
+    recorded: Recorded
     store: Store
     policy: str
 
@@ -148,6 +157,8 @@ class ConnectPage:
             return await self._routed(request)
         except StoreUnavailable:
             return self._again(503, "Not available", "Keys cannot be read or kept at the moment. Nothing was changed.")
+        except AuditUnwritable:
+            return self._again(503, "Not available", "This cannot be recorded at the moment. Nothing was changed.")
         except NotReady:
             return self._again(503, "Not available", "Nobody can sign in at the moment. Nothing was changed.")
 
@@ -230,8 +241,9 @@ class ConnectPage:
             case "connect":
                 return await self._connect(session, form.get("key", ""))
             case "remove":
-                await self._its.keys.remove(session.person)
-                await self._its.sessions.end_all(session.person)
+                with self._its.recorded("disconnect", session.person):
+                    await self._its.keys.remove(session.person)
+                    await self._its.sessions.end_all(session.person)
                 logger.info("%s has removed their key", clean(session.person))
                 return await self._over(session, "The key is removed", "Your agent can no longer use it, from now on.")
             case "sign-out":
@@ -252,7 +264,8 @@ class ConnectPage:
             team = await self._its.try_key(key)
         except KeyNotGood as error:
             return await self._form(session, error.why)
-        await self._its.keys.keep(session.person, key, team)
+        with self._its.recorded("connect", session.person):
+            await self._its.keys.keep(session.person, key, team)
         logger.info("%s has handed in a key", clean(session.person))
         return RedirectResponse(self._its.place.page, 303)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,9 +13,10 @@ from pydantic import SecretStr
 from paperspace_storage_server.api.storage import PaperspaceStorage
 from paperspace_storage_server.calls.service import select
 from paperspace_storage_server.compose import sealer_of
+from paperspace_storage_server.guard.audit import AuditFile
 from paperspace_storage_server.guard.hygiene import Hygiene
 from paperspace_storage_server.guard.secrets import Vault
-from paperspace_storage_server.hosted.connect import Connecting, KeyNotGood, Place
+from paperspace_storage_server.hosted.connect import Connecting, KeyNotGood, Place, Recorded
 from paperspace_storage_server.hosted.connect_keys import ConnectedKeys
 from paperspace_storage_server.hosted.connect_links import Links
 from paperspace_storage_server.hosted.connect_sessions import Sessions
@@ -31,6 +34,8 @@ from paperspace_storage_server.http.fetch import Post
 from paperspace_storage_server.settings import Settings, SettingsError, described
 from paperspace_storage_server.settings.policy import Policy
 from paperspace_storage_tools.errors import Failure, Refused, describe
+
+logger = logging.getLogger(__name__)
 
 _TRIAL: Final = 15.0
 """Seconds for trying a key: a person waits for it."""
@@ -78,6 +83,7 @@ def connect(settings: Settings, maker: Maker, issuer: Issuer, file: WatchedFile[
         keys=keys,
         try_key=_Trial(maker, narrow),
         needs_none=_needs_none(file),
+        recorded=_recorded(maker.audit),
         store=store,
         policy=_in_words(narrow),
     )
@@ -129,6 +135,23 @@ def _needs_none(file: WatchedFile[Teams[Policy]]) -> Callable[[Identity], str | 
         return "You act for a team of this server already. Its operator has set the key, so yours would not be used."
 
     return needs_none
+
+
+def _recorded(audit: AuditFile | None) -> Recorded:
+    @contextmanager
+    def recorded(what: str, person: str) -> Generator[None]:
+        if audit is None:
+            yield
+            return
+        attempt = audit.begin(what, {}, None, principal=person)
+        try:
+            yield
+            attempt.outcome = "done"
+        finally:
+            if remark := audit.end(attempt):
+                logger.error("%s", remark)
+
+    return recorded
 
 
 def _in_words(narrow: Settings) -> str:
