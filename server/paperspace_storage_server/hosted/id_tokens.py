@@ -20,6 +20,7 @@ from paperspace_storage_server.hosted.jwt_tokens import LARGEST, parts_of, perso
 _LEEWAY = 5.0  # seconds that a clock may be behind the issuer's: for what begins, not for what ends
 _OLDEST = 600.0  # seconds since it was made: it is fetched right after signing in
 _LONGEST_KID = 256
+_NEVER = 1e12
 
 
 class BadIdToken(Exception):
@@ -59,7 +60,8 @@ class IdTokens:
             raise BadIdToken("it is not signed in a way that counts here")
         if not isinstance(typ, str) or typ.lower() != "jwt":
             raise BadIdToken("it is of another type")
-        if not isinstance(kid, str | None) or len(kid or "") > _LONGEST_KID:
+        times = claims.get("exp"), claims.get("iat")
+        if not isinstance(kid, str | None) or len(kid or "") > _LONGEST_KID or not all(map(_is_time, times)):
             raise BadIdToken("it is malformed")
         await self._verify(token, str(algorithm), kid)
         self._look_at(claims, nonce)
@@ -91,11 +93,10 @@ class IdTokens:
         several = isinstance(audience, list) and len(cast("list[object]", audience)) > 1
         if (several or "azp" in claims) and claims.get("azp") != self._client_id:
             raise BadIdToken("it was made for another client")
-        if not isinstance(claims["nonce"], str) or not hmac.compare_digest(claims["nonce"].encode(), nonce.encode()):
+        said = claims["nonce"]
+        if not isinstance(said, str) or not hmac.compare_digest(said.encode("utf-8", "surrogatepass"), nonce.encode()):
             raise BadIdToken("it answers another sign-in")
         now = self._clock()
-        if not all(_is_time(claims[name]) for name in ("exp", "iat")):
-            raise BadIdToken("it is malformed")
         if claims["exp"] <= now or claims["iat"] < now - _OLDEST:
             raise BadIdToken("it is too old")
         if not isinstance(claims["sub"], str) or not claims["sub"]:
@@ -103,4 +104,5 @@ class IdTokens:
 
 
 def _is_time(found: object) -> bool:
-    return isinstance(found, int | float) and not isinstance(found, bool)
+    """Seconds that some clock may show; what is far beyond overflows in the end."""
+    return isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found < _NEVER
