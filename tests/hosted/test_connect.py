@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +330,63 @@ async def test_what_cannot_be_recorded_is_not_done(tmp_path: Path, monkeypatch: 
         await browser.send("remove")
         (line,) = [json.loads(line) for line in audit.read_text(encoding="utf-8").splitlines()]
         assert (line["tool"], line["principal"], line["arguments"]) == ("disconnect", f"{ISSUER} carla", {})
+
+
+async def test_a_key_is_masked_in_the_log_from_its_trial_on_and_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, refused = logging.getLogger("of.somebody.else"), "key-refused-0123456789"
+    async with connect_world(tmp_path, monkeypatch) as one:
+        browser = await one.handed_in("carla", KEY)
+        await browser.send("connect", key=refused)
+        log.error("Tried %s", refused)
+    async with connect_world(tmp_path, monkeypatch) as one:
+        await one.drives("carla")
+        log.error("Used %s", KEY)
+    said = capsys.readouterr().err
+    assert said.count("[secret]") == 2
+    assert KEY not in said
+    assert refused not in said
+
+
+async def test_another_key_takes_the_place_of_the_first_with_the_next_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect_world(tmp_path, monkeypatch) as one:
+        browser = await one.handed_in("carla", KEY)
+        first = await one.drives("carla")
+        await browser.send("connect", key=OTHER)
+        assert {drive["id"] for drive in await one.drives("carla")}.isdisjoint(drive["id"] for drive in first)
+        assert one.api.keys[-1] == OTHER
+
+
+async def test_two_people_with_one_key_share_its_deletions_and_the_operators_profiles_are_not_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERSPACE_MCP_CREDENTIAL_PROD_ACCESS_KEY", "AKIA0123456789")
+    monkeypatch.setenv("PAPERSPACE_MCP_CREDENTIAL_PROD_SECRET_KEY", "secret-of-prod")
+    one_team = '[teams.research]\napi-key-env = "RESEARCH_KEY"\nmembers.subjects = ["anna"]\n'
+    policy = Policy.model_validate({"read-only": False, "max-destructive": "1/hour"})
+    async with connect_world(tmp_path, monkeypatch, teams=one_team, connect_policy=policy) as one:
+
+        async def outcome(subject: str, tool: str, **arguments: Any) -> dict[str, Any]:
+            answer = result(await one.world.call("modern", one.world.token(subject), tool, **arguments))
+            found: dict[str, Any] = answer["result"]
+            return found
+
+        for name in ("carla", "dora"):
+            await one.handed_in(name, KEY)
+        first, second = (await one.drives("carla"))[:2]
+        deleted = await outcome("carla", "delete_shared_drive", id=first["id"], confirm=first["name"])
+        assert deleted["isError"] is False
+        refused = await outcome("dora", "delete_shared_drive", id=second["id"], confirm=second["name"])
+        assert "The operator allows 1 deletion or restore in 1 h" in refused["content"][0]["text"]
+        assert refused["isError"] is True
+        assert second["id"] in {drive["id"] for drive in await one.drives("dora")}
+        new = {"name": "n", "type": "s3", "bucket": "b", "credentialProfile": "prod"}
+        unknown = await outcome("carla", "create_storage_provider", **new)
+        assert unknown["isError"] is True
+        assert "Profiles that exist: none are configured." in unknown["content"][0]["text"]
 
 
 async def test_a_service_that_nobody_calls_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

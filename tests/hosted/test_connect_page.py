@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from paperspace_storage_server.hosted import connect_rate
+from paperspace_storage_server.hosted.connect_rate import Rate
 from support.connecting import AUTHORIZE, KEY, ORIGIN, OTHER, PAGE, Api, Browser, connect_world
 from support.hosted_server import ERAS, Era, result
 
@@ -200,6 +202,7 @@ async def test_a_link_that_is_made_up_is_nobodys(carried: str, tmp_path: Path, m
         answer = await browser.get(f"{PAGE}?{urlencode({'for': carried})}")
         assert answer.status_code == 403
         assert all(where.startswith((PAGE, AUTHORIZE)) for where in browser.sent_to)
+        assert bool(browser.sent_to) == (len(carried) < 512)  # what is too long for a cookie goes nowhere
 
 
 # --- forms of others, stolen cookies
@@ -282,6 +285,21 @@ async def test_a_stolen_cookie_is_of_no_use_at_another_replica_once_its_session_
         assert (await elsewhere.once("GET", PAGE)).headers["location"].startswith(AUTHORIZE)
         assert result(await other.ask("modern"))["result"]["resultType"] == "input_required"
         assert (await browser.get(PAGE)).status_code == 200  # signed in anew
+
+
+def test_addresses_are_counted_apart_all_together_and_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    rate = Rate(lambda: now[0])
+    assert [rate.take("a") for _ in range(61)] == [True] * 60 + [False]
+    assert rate.take("b")
+    now[0] += 60
+    assert rate.take("a")
+    monkeypatch.setattr(connect_rate, "ALL", 3)
+    assert [rate.take(name) for name in "cdef"] == [True, True, False, False]
+    monkeypatch.setattr(connect_rate, "_MOST_ADDRESSES", 2)
+    now[0] += 60
+    assert [rate.take(name) for name in "ghi"] == [True, True, True]
+    assert len(rate._by_address) == 2  # pyright: ignore[reportPrivateUsage]  # how much is kept is what is asked
 
 
 async def test_a_host_that_is_not_ours_and_a_crowd_are_turned_away(

@@ -135,6 +135,7 @@ async def test_an_answer_that_is_not_the_one_that_was_asked_for_signs_nobody_in(
         assert "You are not signed in" in answer.text
         assert "__Host-connect" not in browser.cookies
         assert (value or "?") not in answer.text
+        assert len(one.issuer.posted) == (1 if value == "made-up" else 0)
 
 
 FORGED: dict[str, dict[str, Any]] = {

@@ -183,7 +183,7 @@ class ConnectedTeams:
             key.api_key,
             self._policy,
             Profiles(),  # those of the operator are for the operator's teams
-            own=f"{principal.team} {counted}",
+            own=principal.team,
             name=f"{key.team or 'unnamed'} (handed in)",  # no team of the file can have such a name
             counted_as=f"key {counted}",
         )
