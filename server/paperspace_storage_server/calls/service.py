@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import SecretStr
 
 from paperspace_storage_server.calls.call import AskedLater, Called, Caller, GuardedCall, Process, Team
+from paperspace_storage_server.calls.dialects import as_spoken, spoken
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.principal import Principal
 from paperspace_storage_server.calls.validate import DENIED, validate
@@ -76,7 +77,7 @@ class Service:
 
     def catalogue(self) -> list[Json]:
         """The tools as `tools/list` answers them."""
-        return entries(self.tools.values(), self._denied)
+        return listing(self.process.settings)
 
     @property
     def settings(self) -> Settings:
@@ -163,6 +164,12 @@ class Service:
 
     def _failed(self, failure: Failure, tool: AnyTool) -> Outcome:
         return Outcome(self.team.hygiene.failure(describe(failure, write=tool.writes)), failure=failure)
+
+
+def listing(settings: Settings) -> list[Json]:
+    """The selected tools as `tools/list` answers them: a fixed dialect without what it cannot do."""
+    tools = spoken(select(settings), settings.dialect)
+    return [as_spoken(one, settings.dialect) for one in entries(tools, DENIED[settings.secret_arguments])]
 
 
 def select(settings: Settings) -> list[AnyTool]:

@@ -6,11 +6,9 @@ from argparse import ArgumentParser, Namespace
 
 from pydantic_core import to_json
 
-from paperspace_storage_server.calls.service import select
-from paperspace_storage_server.calls.validate import DENIED
+from paperspace_storage_server.calls.service import listing, select
 from paperspace_storage_server.commands.flags import add_settings, settings_of
 from paperspace_storage_server.settings import Settings
-from paperspace_storage_tools.listing import entries
 
 
 def add(parser: ArgumentParser) -> None:
@@ -25,17 +23,18 @@ def run(options: Namespace) -> int:
 
 def print_catalogue(settings: Settings, *, as_json: bool) -> None:
     """Each tool, its kind, its toolset, its bytes in `tools/list`; or that whole answer as JSON."""
-    tools = select(settings)
-    listed = entries(tools, DENIED[settings.secret_arguments])
+    listed = listing(settings)
     whole = to_json({"tools": listed})
     if as_json:
         print(whole.decode())
         return
     print(f"{'tool':<26}{'kind':<13}{'toolset':<19}{'bytes':>6}")
-    for tool, one in zip(tools, listed, strict=True):
+    tools = {tool.name: tool for tool in select(settings)}
+    for one in listed:
+        tool = tools[str(one["name"])]
         print(f"{tool.name:<26}{tool.kind:<13}{tool.toolset:<19}{len(to_json(one)):>6,}")
     seen = [{key: one[key] for key in ("name", "description", "inputSchema")} for one in listed]
     print(
-        f"{len(tools)} tools; tools/list is {len(whole):,} bytes, of which a model sees about {len(to_json(seen)):,} "
+        f"{len(listed)} tools; tools/list is {len(whole):,} bytes, of which a model sees about {len(to_json(seen)):,} "
         "(names, descriptions, input schemas)"
     )
