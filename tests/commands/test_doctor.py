@@ -11,6 +11,7 @@ import pytest
 
 from paperspace_storage_server.commands.doctor.points import Point, description, points_here, points_of_api
 from paperspace_storage_server.settings import Settings, load_settings
+from paperspace_storage_tools.catalogue import CATALOGUE
 from support.command_line import run, sandbox
 from support.loopback_tls import answering, closed_port, plain_only, port, self_signed, silent
 
@@ -53,6 +54,45 @@ async def test_a_key_that_is_accepted_comes_with_its_team_and_dialect(api: str) 
         Point("dialect", True, "live"),
     ]
     assert (team.point, team.ok, team.found.startswith("sandbox-")) == ("team", True, True)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "found"),
+    [
+        ("auto", f"{len(CATALOGUE)} of {len(CATALOGUE)}"),
+        ("live", f"{len(CATALOGUE)} of {len(CATALOGUE)}"),
+        ("published", f"{len(CATALOGUE) - 3} of {len(CATALOGUE)}, without those that the published dialect lacks"),
+    ],
+)
+async def test_the_tools_that_are_counted_are_those_that_are_listed(dialect: str, found: str) -> None:
+    assert [
+        point.found for point in points_here(of("http://127.0.0.1/v1", dialect=dialect)) if point.point == "tools"
+    ] == [found]
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        ("acme", "acme"),
+        ("ac\u202eme\x1b[31m\nTLS: fine", "acme TLS: fine"),
+        (f"of {MARK}", "of [secret]"),
+        ("n" * 5000, "n" * 255 + "…"),
+        (7, "red"),
+        (None, "red"),
+    ],
+)
+async def test_the_team_is_named_as_the_api_has_it_else_as_pspace_saved_it(named: object, found: str) -> None:
+    body = json.dumps({"hasMore": False, "items": [], "team": {"namespace": named}}).encode()
+    async with port(answering("200 OK\r\ncontent-type: application/json", body)) as number:
+        points = await points_of_api(of(f"http://127.0.0.1:{number}/v1", team="red"))
+    assert [point for point in points if point.point == "team"] == [Point("team", True, found)]
+
+
+async def test_an_api_that_knows_no_teams_has_the_name_that_pspace_saved_or_none() -> None:
+    async with port(answering("200 OK\r\ncontent-type: application/json", b"[]")) as number:
+        for team in ("red", None):
+            points = await points_of_api(of(f"http://127.0.0.1:{number}/v1", team=team))
+            assert [point.found for point in points if point.point == "team"] == ([team] if team else [])
 
 
 async def test_a_dialect_that_is_set_wrong_is_found_behind_an_accepted_key(api: str) -> None:

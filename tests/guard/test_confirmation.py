@@ -8,30 +8,19 @@ from typing import Any
 import httpx
 import pytest
 from mcp.client import ClientRequestContext
-from mcp.client.session import ElicitationFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, InputRequiredResult
 
 from support.confirmation_table import CLIENTS, page, rows
-from support.guarded import DESTRUCTIVE, ERAS, Clock, Era, World, arguments_of, text_of, world
+from support.guarded import DESTRUCTIVE, ERAS, YES, Clock, Era, World, accepting, arguments_of, text_of, world
 
 pytestmark = pytest.mark.anyio
-YES = ElicitResult(action="accept", content={"confirm": True})
 DOES = {
     "delete_shared_drive": ("DELETE /SD/{id}",),
     "delete_snapshot": ("DELETE /snapshots/{id}",),
     "restore_snapshot": ("POST /snapshots/{id}/restore",),
     "delete_storage_provider": ("DELETE /SP/{id}",),
 }
-
-
-def accepting(asked: list[str] | None = None) -> ElicitationFnT:
-    async def accept(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-        if asked is not None:
-            asked.append(params.message)
-        return YES
-
-    return accept
 
 
 async def test_only_an_exact_name_or_a_clear_yes_lets_a_write_reach_the_api_and_a_person_is_asked_once() -> None:
@@ -248,7 +237,8 @@ async def test_the_person_reads_what_a_restore_loses_and_whether_a_safety_snapsh
         assert asked == [
             f'Team "sandbox-fori": Restore snapshot {one.ids["snapshot"]} "{one.ids["snapshot name"]}" (of machine '
             f"{machine}, everything written to machine {machine} since this snapshot is lost, also what its later "
-            'snapshot holds ("for its event"), WITHOUT a safety snapshot first)?\nWhat is lost cannot be brought back.'
+            'snapshot holds ("for its event"), WITHOUT a safety snapshot first, its machine takes automatic snapshots '
+            "weekly and keeps the newest 1)?\nWhat is lost cannot be brought back."
         ]
 
 

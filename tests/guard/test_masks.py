@@ -185,6 +185,8 @@ def texts_of(annotation: Any) -> bool:
 
 def fields_of(model: type[Model]) -> Iterator[tuple[str, Any]]:
     for name, field in model.model_fields.items():
+        if field.exclude:
+            continue  # no result has it
         yield field.alias or name, field.annotation
         stack = [field.annotation]
         while stack:

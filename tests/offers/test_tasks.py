@@ -150,6 +150,15 @@ async def test_an_event_that_fails_makes_a_completed_task_whose_result_is_an_err
         assert API_KEY not in json.dumps(done)
 
 
+async def test_an_event_in_a_state_that_nobody_has_described_is_a_task_that_goes_on() -> None:
+    async with going_on() as (one, event):
+        event["state"] = "queued"
+        made = await started(one)
+        working = await send(one, "tasks/get", taskId=made["taskId"])
+        text = f"Deletion of snapshot {one.ids['snapshot']}: queued. The API cannot cancel it."
+        assert [(task["status"], task["statusMessage"]) for task in (made, working)] == [("working", text)] * 2
+
+
 async def test_a_restore_is_done_when_its_event_is() -> None:
     async with going_on() as (one, event):
         made = await started(one, "restore_snapshot", id=one.ids["snapshot"])

@@ -537,7 +537,7 @@ CONVERSATIONS = [
         "replace provider with a profile's keys",
         "update_storage_provider",
         {"id": "sp1", **NEW_PROVIDER, "credentialProfile": "artifacts"},
-        PROV,
+        {**PROV, "notice": 'Its keys are now those of credential profile "artifacts".'},
         {
             "published": [
                 Exchange("GET", "/storage-providers/sp1", body=P_PROV),
@@ -580,6 +580,7 @@ CONVERSATIONS = [
             "isTeamDefault": True,
             "retainData": True,
             "signatureVersion": "v4",
+            "notice": 'Its keys are now those of credential profile "artifacts".',
         },
         {
             "live": [

@@ -11,10 +11,11 @@ from typing import Any, Literal, cast
 
 import httpx
 from mcp import Client
+from mcp.client import ClientRequestContext
 from mcp.client.extension import ClientExtension
 from mcp.client.session import ElicitationFnT
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, TextContent
 from pydantic import SecretStr
 
 from paperspace_storage_server.calls.service import Service
@@ -121,6 +122,18 @@ class World:
             return text_of(await self.call(tool, arguments))
         except MCPError as error:
             return f"protocol error {error.error.code}: {error.error.message}"
+
+
+YES = ElicitResult(action="accept", content={"confirm": True})
+
+
+def accepting(asked: list[str] | None = None) -> ElicitationFnT:
+    async def accept(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        if asked is not None:
+            asked.append(params.message)
+        return YES
+
+    return accept
 
 
 def text_of(result: CallToolResult) -> str:

@@ -47,6 +47,20 @@ async def test_an_event_that_goes_on_comes_back_as_last_seen_with_a_notice() -> 
     }
 
 
+async def test_an_event_in_a_state_that_nobody_has_described_goes_on_and_is_no_failure() -> None:
+    odd = {**EVENT, "state": 'stuck"\u202e'}
+    api = RecordedApi([*_created(odd), Exchange(*FOLLOW, body=odd), Exchange(*FOLLOW, body=odd)])
+    async with connected(api, "live") as client:
+        result = answer_of(await client.call_tool("create_snapshot", {**CREATE, "waitSeconds": 1}))
+    api.assert_kept_to_script()
+    assert result == {
+        **SNAPSHOT,
+        "event": {**EVENT, "state": 'stuck"'},
+        "notice": 'Not finished: event me1 is in an unknown state, "stuck\\"". Follow it with get_machine_event. '
+        "Hidden or control characters were removed from text.",
+    }
+
+
 async def test_an_event_that_cannot_be_read_is_no_failure_of_what_was_accepted() -> None:
     refused = Exchange(*FOLLOW, status=403, body={"code": "FORBIDDEN", "message": "no"})
     api = RecordedApi([*_created(EVENT), refused])

@@ -82,6 +82,8 @@ async def test_nothing_destructive_is_sent_without_the_exact_name(
         for exchange in one.wire[dialect]
         if exchange.method == "GET" and not re.search("limit=(120|20)(&|$)", exchange.target)
     ]
+    if tool == "restore_snapshot" and dialect == "live":  # whoever reads the refusal reads what its machine keeps
+        looks.append(Exchange("GET", "/machines?limit=120", body={"hasMore": False, "items": []}))
     api = RecordedApi(looks)
     arguments = {**one.arguments, "confirm": confirm} if confirm else {"id": one.arguments["id"]}
     async with connected(api, dialect, confirm="auto") as client:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from paperspace_storage_tools.arguments import ById
 from paperspace_storage_tools.errors import EventFailed, Failure
-from paperspace_storage_tools.models import MachineEvent
+from paperspace_storage_tools.models import EVENT_STATES, MachineEvent
 from paperspace_storage_tools.ports import Call
+from paperspace_storage_tools.text import in_quotes
 from paperspace_storage_tools.tool import Tool
 
 _FIRST_PAUSE = 0.5  # seconds; each pause is half as long again, up to _LONGEST_PAUSE
@@ -21,8 +22,8 @@ async def get_machine_event(call: Call, arguments: ById) -> MachineEvent:
 async def follow(call: Call, event: MachineEvent | None, seconds: int | None, what: str) -> MachineEvent | None:
     """The event after waiting up to `seconds` for it to finish, within the call's budget.
 
-    An event that is not finished by then, or cannot be read, comes back as last seen, with a notice: the API
-    has accepted the operation, so that is no failure.
+    An event that is not finished by then, is in a state that nobody has described, or cannot be read, comes back as
+    last seen, with a notice: the API has accepted the operation, so that is no failure.
 
     Raises:
         EventFailed: the event ended as error or cancelled.
@@ -42,12 +43,17 @@ async def follow(call: Call, event: MachineEvent | None, seconds: int | None, wh
             return event
         wait = min(wait, waited + call.left() - _RESERVE)
         if not event.finished:
-            await call.progress(waited, wait, f"{what}: {event.state}")
+            await call.progress(waited, wait, f"{what}: {_state(event)}")
     if event.state in ("error", "cancelled"):
         raise EventFailed(what, event.id, event.state, event.error)
     if seconds and not event.finished:
-        call.notice(f"Not finished: event {event.id} is {event.state}. Follow it with get_machine_event.")
+        call.notice(f"Not finished: event {event.id} is {_state(event)}. Follow it with get_machine_event.")
     return event
+
+
+def _state(event: MachineEvent) -> str:
+    """A state that nobody has described is quoted; what it means, the reader has to judge."""
+    return event.state if event.state in EVENT_STATES else f"in an unknown state, {in_quotes(event.state)}"
 
 
 GET_MACHINE_EVENT = Tool(

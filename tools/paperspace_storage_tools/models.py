@@ -35,7 +35,8 @@ def shorten_instant(text: str) -> str:
 Instant = Annotated[str, AfterValidator(shorten_instant)]
 Whole = Annotated[int, Strict()]
 ProviderType = Literal["s3", "gcs", "azure-blob"]
-EventState = Literal["new", "in progress", "done", "error", "cancelled"]
+EVENT_STATES = ("new", "in progress", "done", "error", "cancelled")
+"""As production describes them (live.openapi.yaml, MachineEvent). Another one is no failure: the API goes on."""
 
 
 class Model(BaseModel):
@@ -69,7 +70,7 @@ class MachineEvent(Model):
 
     id: str
     name: str | None = None
-    state: EventState
+    state: str = Field(description=f"{', '.join(EVENT_STATES[:-1])} or {EVENT_STATES[-1]}")
     error: str | None = None
     machine_id: str | None = None
     dt_created: Instant | None = None
@@ -133,6 +134,8 @@ class Machine(Model):
     private_network_id: str | None = None
     auto_snapshot_enabled: bool | None = None
     auto_snapshot_save_count: Whole | None = None
+    auto_snapshot_frequency: str | None = Field(default=None, exclude=True)
+    """For questions to a person; results do not have it."""
     storage_used: Whole | None = None
     storage_total: Whole | None = None
 

@@ -176,6 +176,10 @@ class MachineEvents(Protocol):
 class Machines(Protocol):
     async def list(self, query: PlaceQuery) -> Page[Machine]: ...
 
+    async def glance(self, id: str) -> Machine | None:
+        """The machine, for what a question can do without; None where the API does not say it, or not at once."""
+        ...
+
 
 class PrivateNetworks(Protocol):
     async def list(self, query: PlaceQuery) -> Page[PrivateNetwork]: ...
@@ -222,6 +226,8 @@ class AtStake:
 
 
 Look = Callable[[], Awaitable[AtStake]]
+Remark = Callable[[], Awaitable[tuple[str, ...]]]
+"""Facts for whoever decides, looked up only where somebody reads them: nothing is decided by them here."""
 
 
 class Call(Protocol):
@@ -230,7 +236,7 @@ class Call(Protocol):
     @property
     def storage(self) -> Storage: ...
 
-    async def allow(self, act: Act, look: Look, *, confirm: str | None) -> AtStake:
+    async def allow(self, act: Act, look: Look, *, confirm: str | None, remark: Remark | None = None) -> AtStake:
         """Look, refuse what is protected, have a person or a typed name confirm; what was shown is returned.
 
         Raises `Protected` or `NotConfirmed`; otherwise the resource is

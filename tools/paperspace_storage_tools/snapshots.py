@@ -26,7 +26,7 @@ from paperspace_storage_tools.arguments import (
 from paperspace_storage_tools.errors import Failure, OutcomeUnknown, SafetySnapshotKept, Unsupported
 from paperspace_storage_tools.globs import matcher
 from paperspace_storage_tools.machine_events import follow
-from paperspace_storage_tools.models import Deleted, Page, Restored, Snapshot, SnapshotList
+from paperspace_storage_tools.models import Deleted, Machine, Page, Restored, Snapshot, SnapshotList
 from paperspace_storage_tools.ports import AtStake, Call, NewSnapshot, PlaceQuery, SnapshotChange, SnapshotQuery
 from paperspace_storage_tools.snapshot_summary import summarise
 from paperspace_storage_tools.text import in_quotes
@@ -35,6 +35,7 @@ from paperspace_storage_tools.walk import Keep, page_of
 
 _MOST_PAGES = 10  # of later snapshots that a preview reads; beyond, it says "or more"
 _MOST_NAMED = 5
+_FREQUENCIES = ("hourly", "daily", "weekly", "monthly")  # live.openapi.yaml, Machine
 _MOST_NEW = 20  # newest snapshots of a machine, among which its safety snapshot is looked for
 
 
@@ -164,7 +165,11 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
         preview, newer[:] = await _restore_preview(call, snapshot, safe)
         return preview
 
-    await call.allow("restore", look, confirm=arguments.confirm)
+    async def remark() -> tuple[str, ...]:
+        machine_id = seen[0].machine_id
+        return _schedule(await call.storage.machines.glance(machine_id)) if machine_id else ()
+
+    await call.allow("restore", look, confirm=arguments.confirm, remark=remark)
     snapshot = seen[0]
     safety: Snapshot | None = None
     by_api = await call.storage.snapshots.makes_safety_snapshots()
@@ -240,6 +245,17 @@ async def _restore_preview(call: Call, snapshot: Snapshot, safe: bool) -> tuple[
     named = await _names_of_machine(call, snapshot.machine_id)
     unsaid = "the machine" if named is None else base.unsaid
     return replace(base, facts=(*base.facts, lost, safety), also=named or (), unsaid=unsaid), later
+
+
+def _schedule(machine: Machine | None) -> tuple[str, ...]:
+    """When the machine that is written over is snapshotted by itself, and how many of those are kept."""
+    if machine is None or machine.auto_snapshot_enabled is None:
+        return ()
+    if not machine.auto_snapshot_enabled:
+        return ("its machine takes no automatic snapshots",)
+    often = f" {machine.auto_snapshot_frequency}" if machine.auto_snapshot_frequency in _FREQUENCIES else ""
+    kept = machine.auto_snapshot_save_count
+    return (f"its machine takes automatic snapshots{often}" + (f" and keeps the newest {kept}" if kept else ""),)
 
 
 async def _names_of_machine(call: Call, id: str | None) -> tuple[str, ...] | None:

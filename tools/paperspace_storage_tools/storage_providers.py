@@ -126,7 +126,10 @@ async def update_storage_provider(call: Call, arguments: UpdateStorageProvider) 
             await call.allow("redirect", _look(call, present.id, present, *facts), confirm=arguments.confirm)
     elif changes:
         await call.allow("redirect", _look(call, present.id, present, *changes), confirm=arguments.confirm)
-    return await call.storage.providers.update(arguments.id, new, present)
+    updated = await call.storage.providers.update(arguments.id, new, present)
+    if arguments.credential_profile is not None:
+        call.notice(f"Its keys are now those of credential profile {in_quotes(arguments.credential_profile)}.")
+    return updated
 
 
 async def delete_storage_provider(call: Call, arguments: DeleteStorageProvider) -> Deleted:

@@ -59,14 +59,17 @@ class PaperspaceStorage(Performing):
         self.machines = _Machines(self)
         self.networks = _Networks(self)
 
+    def at_once(self) -> Performing:
+        """The API within a few seconds, for what the call can do without."""
+        budget = Budget.of(min(_AT_ONCE, self.budget.left() / 4))
+        return Performing(self.upstream, budget, self._learn, self.notice, self._quoting)
+
     async def team_name(self) -> str | None:
         """What people know the team by; None where the API does not say it, or not at once."""
         upstream = self.upstream
         if upstream.team_name is None:
-            budget = Budget.of(min(_AT_ONCE, self.budget.left() / 4))
-            short = Performing(upstream, budget, self._learn, self.notice, self._quoting)
             try:
-                upstream.team_name = await short.perform(lambda codec: codec.team_name())
+                upstream.team_name = await self.at_once().perform(lambda codec: codec.team_name())
             except (Unsupported, Refused, Malformed):
                 upstream.team_name = ""  # nor will it the next time
             except Failure:
@@ -241,11 +244,20 @@ class _Events:
 
 
 class _Machines:
-    def __init__(self, api: Performing) -> None:
+    def __init__(self, api: PaperspaceStorage) -> None:
         self._api = api
 
     async def list(self, query: PlaceQuery) -> Page[Machine]:
         return await self._api.perform(lambda codec: codec.list_machines(query))
+
+    async def glance(self, id: str) -> Machine | None:
+        """Production has no request for one machine (live.openapi.yaml): it is looked for in the list's first page."""
+        query = PlaceQuery(limit=LARGEST_PAGE)
+        try:
+            page = await self._api.at_once().perform(lambda codec: codec.list_machines(query))
+        except Failure:
+            return None
+        return next((machine for machine in page.items if machine.id == id), None)
 
 
 class _Networks:

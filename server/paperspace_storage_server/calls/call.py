@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic_core import to_json
@@ -22,7 +22,7 @@ from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_tools.errors import Failure, Protected, ProtectionUnknown
-from paperspace_storage_tools.ports import Act, AtStake, Credentials, Look
+from paperspace_storage_tools.ports import Act, AtStake, Credentials, Look, Remark
 from paperspace_storage_tools.tool import AnyTool
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class GuardedCall:
     def notice(self, sentence: str) -> None:
         self.notices.append(sentence)
 
-    async def allow(self, act: Act, look: Look, *, confirm: str | None) -> AtStake:
+    async def allow(self, act: Act, look: Look, *, confirm: str | None, remark: Remark | None = None) -> AtStake:
         at_stake = await look()
         self.refuse_protected(at_stake, _PARTICIPLES[act])
         counted = act in _COUNTED
@@ -175,23 +175,27 @@ class GuardedCall:
         how = self.process.settings.confirm
         if how == "never":
             if confirm is not None:
-                confirmation.check_typed(act, at_stake, confirm, self.team.hygiene)
+                await self._check_typed(act, at_stake, confirm, remark)
             self._confirmed("never asked")
-        elif self.caller.can_ask and await self._asked(act, at_stake, look):
+        elif self.caller.can_ask and await self._asked(act, at_stake, look, remark):
             self._confirmed("person")
         elif how == "person":
             raise confirmation.nobody()
         else:
-            confirmation.check_typed(act, at_stake, confirm, self.team.hygiene)
+            await self._check_typed(act, at_stake, confirm, remark)
             self._confirmed("typed name")
         if counted:
             await self.team.allowance.take()
         return at_stake
 
-    async def _asked(self, act: Act, at_stake: AtStake, look: Look) -> bool:
+    async def _check_typed(self, act: Act, at_stake: AtStake, typed: str | None, remark: Remark | None) -> None:
+        if not confirmation.is_exact_name(at_stake, typed, self.team.hygiene):
+            raise confirmation.not_typed(act, await _told(at_stake, remark), typed, self.team.hygiene)
+
+    async def _asked(self, act: Act, at_stake: AtStake, look: Look, remark: Remark | None) -> bool:
         """Whether a person was asked, and said yes to exactly what is there; False where nobody could be asked."""
         question = Question(
-            text=confirmation.question(act, at_stake, self.team.hygiene, await self._team_name()),
+            text=confirmation.question(act, await _told(at_stake, remark), self.team.hygiene, await self._team_name()),
             at_stake=at_stake,
             call=self._identity(),
             seconds=self.budget.left() - self.budget.seconds * _RESERVE,
@@ -216,3 +220,8 @@ class GuardedCall:
         """What makes an answer belong to this call and no other: the tool, its arguments as they came, and who asks."""
         said = [self.tool.name, sorted(self.given.items()), self.caller.principal]
         return hashlib.sha256(to_json(said, fallback=repr)).hexdigest()
+
+
+async def _told(at_stake: AtStake, remark: Remark | None) -> AtStake:
+    """What is at stake as somebody reads it."""
+    return at_stake if remark is None else replace(at_stake, facts=(*at_stake.facts, *await remark()))

@@ -40,7 +40,7 @@ POLL: Final = 2_000
 _FOLLOWED_BY: Final = "get_machine_event"
 _PURPOSE: Final = "task"
 _CANNOT_CANCEL: Final = "The API cannot cancel it."
-_UNFINISHED: Final = ("new", "in progress")
+_FINISHED: Final = ("done", "error", "cancelled")  # any other state, a new one of the API's too, goes on
 _WORDS: Final = {
     "create_snapshot": "Snapshot {}",
     "delete_snapshot": "Deletion of snapshot {}",
@@ -81,7 +81,7 @@ class Tasks:
         """The new task, where the operation goes on; None where its outcome is all there is to say."""
         result = outcome.structured
         event = cast("Json | None", result.get("event")) if result is not None else None
-        if result is None or event is None or event["state"] not in _UNFINISHED:
+        if result is None or event is None or event["state"] in _FINISHED:
             return None
         service = self._service_of(context)
         created = service.team.upstream.now()
@@ -99,7 +99,7 @@ class Tasks:
         if event is None:
             return {"resultType": COMPLETE, **_unread(params.task_id, created, service, tool, result, task, outcome)}
         made = {"resultType": COMPLETE, **_task(params.task_id, created, event)}
-        if event["state"] in _UNFINISHED:
+        if event["state"] not in _FINISHED:
             return {**made, **_working(tool, result, event)}
         if event["state"] == "done":
             done = {**result, "event": event, **({"status": "done"} if "status" in result else {})}

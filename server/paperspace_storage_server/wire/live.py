@@ -143,6 +143,7 @@ class _Machine(_Wire):
     network_id: str | None = None
     auto_snapshot_enabled: bool | None = None
     auto_snapshot_save_count: Whole | None = None
+    auto_snapshot_frequency: str | None = None
     storage_used: _Bytes | None = None
     storage_total: _Bytes | None = None
 
@@ -155,6 +156,7 @@ class _Machine(_Wire):
             private_network_id=self.network_id,
             auto_snapshot_enabled=self.auto_snapshot_enabled,
             auto_snapshot_save_count=self.auto_snapshot_save_count,
+            auto_snapshot_frequency=self.auto_snapshot_frequency,
             storage_used=self.storage_used,
             storage_total=self.storage_total,
         )

@@ -24,6 +24,7 @@ from paperspace_storage_server.commands.doctor.openapi import (
 from paperspace_storage_server.commands.doctor.samples import TEXT, operations
 from paperspace_storage_server.wire.messages import Answer, Codec, Operation
 from paperspace_storage_tools.errors import Failure
+from paperspace_storage_tools.models import EVENT_STATES, MachineEvent
 
 _JSON_TYPES: Final[dict[type, str]] = {
     str: "string",
@@ -138,6 +139,8 @@ def _of_answers(operation: Operation[Any], schema: Json, there: Description, her
             else:
                 read = True
                 given |= set() if what else set(_fields(value))
+                if (event := _event(value)) is not None and event.state not in (*EVENT_STATES, TEXT):
+                    yield f"an answer {status}{what and f' {what}'} is read, but nobody knows what that state means"
     if not read:
         return
     known = here.operation(operation.request.method, operation.request.path)
@@ -146,6 +149,11 @@ def _of_answers(operation: Operation[Any], schema: Json, there: Description, her
         for field in _fields(operation.decode(_answer(status, usual)).value):
             if field not in given:
                 yield f"its answer no longer gives `{field}`"
+
+
+def _event(value: object) -> MachineEvent | None:
+    event: object = getattr(value, "event", value)
+    return event if isinstance(event, MachineEvent) else None
 
 
 def _answer(status: int, example: object) -> Answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
 from collections.abc import Iterator
@@ -12,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from paperspace_storage_server.calls.dialects import LACKS, spoken
 from paperspace_storage_server.calls.service import select
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.settings import Settings, SettingsError, described, home, load_profiles
-from paperspace_storage_server.wire.messages import Answer, Dialect, Request
+from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import Failure, Malformed, Refused, TimedOut, Unreachable
 from paperspace_storage_tools.text import clean
@@ -79,8 +79,10 @@ def _settings_file(settings: Settings) -> Point:
 
 
 def _tools(settings: Settings) -> Point:
-    tools = select(settings)
+    tools = spoken(select(settings), settings.dialect)
+    lacks = LACKS[settings.dialect].tools
     found = f"{len(tools)} of {len(CATALOGUE)}" + (", reading only" if settings.read_only else "")
+    found += f", without those that the {settings.dialect} dialect lacks" if lacks else ""
     if tools:
         return Point("tools", True, found)
     return Point("tools", False, found, "Nothing is left: change PAPERSPACE_MCP_TOOLSETS, _TOOLS or _EXCLUDE_TOOLS.")
@@ -157,14 +159,17 @@ async def _asked(settings: Settings, upstream: Upstream) -> list[Point]:
     vault = Vault()  # what stands in the way may quote the key that it was sent
     if settings.api_key is not None:
         vault.keep(settings.api_key)
-    storage = PaperspaceStorage(upstream, budget, vault.learn, lambda sentence: None, Hygiene(vault))
+    hygiene = Hygiene(vault)
+    storage = PaperspaceStorage(upstream, budget, vault.learn, lambda sentence: None, hygiene)
     try:
         codec = await storage.codec()
     except Failure as failure:
         if isinstance(failure, Refused) and failure.status in (401, 403):
             return [_key(settings, f"refused ({failure.status})"), _unknown(settings)]
         return [_answer(settings, failure), _key(settings, "not tried"), _unknown(settings)]
-    return [_key(settings, "accepted"), *await _team(settings, upstream), _dialect(settings, codec.dialect)]
+    name = await storage.team_name() or settings.team  # as the API has it, else as `pspace` saved it
+    team = [Point("team", True, hygiene.progress(name))] if name else []
+    return [_key(settings, "accepted"), *team, _dialect(settings, codec.dialect)]
 
 
 def _key(settings: Settings, said: str) -> Point:
@@ -197,29 +202,6 @@ def _answer(settings: Settings, failure: Failure) -> Point:
         return Point("URL", False, clean(failure.short()), mend)
     advice = "Raise PAPERSPACE_MCP_CALL_TIMEOUT if it stays so." if isinstance(failure, TimedOut) else "Try again."
     return Point("URL", False, clean(failure.short()), advice)
-
-
-async def _team(settings: Settings, upstream: Upstream) -> list[Point]:
-    """Whose key it is, where the API or `pspace` says."""
-    name = settings.team
-    if upstream.dialect == "live":
-        try:
-            answer = await upstream.http.send(Request("GET", "/auth/session"), Budget.of(PATIENCE))
-        except Failure:
-            answer = None
-        name = _namespace(answer) or name
-    return [Point("team", True, clean(name))] if name else []
-
-
-def _namespace(answer: Answer | None) -> str | None:
-    """The name that a person knows the team by (live.openapi.yaml, auth-session)."""
-    if answer is None or answer.status != 200:
-        return None
-    try:
-        found: object = json.loads(answer.body)["team"]["namespace"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return found if isinstance(found, str) and found else None
 
 
 def _dialect(settings: Settings, spoken: Dialect) -> Point:
