@@ -21,7 +21,7 @@ from paperspace_storage_server.guard.protect import Protection
 from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.settings import Settings
-from paperspace_storage_tools.errors import Failure, Protected, ProtectionUnknown
+from paperspace_storage_tools.errors import Failure, NotConfirmed, Protected, ProtectionUnknown
 from paperspace_storage_tools.ports import Act, AtStake, Credentials, Look, Remark
 from paperspace_storage_tools.tool import AnyTool
 
@@ -189,8 +189,11 @@ class GuardedCall:
         return at_stake
 
     async def _check_typed(self, act: Act, at_stake: AtStake, typed: str | None, remark: Remark | None) -> None:
-        if not confirmation.is_exact_name(at_stake, typed, self.team.hygiene):
-            raise confirmation.not_typed(act, await _told(at_stake, remark), typed, self.team.hygiene)
+        try:
+            confirmation.check_typed(act, at_stake, typed, self.team.hygiene)
+        except NotConfirmed:
+            confirmation.check_typed(act, await _told(at_stake, remark), typed, self.team.hygiene)  # with more to read
+            raise
 
     async def _asked(self, act: Act, at_stake: AtStake, look: Look, remark: Remark | None) -> bool:
         """Whether a person was asked, and said yes to exactly what is there; False where nobody could be asked."""

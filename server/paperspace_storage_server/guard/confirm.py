@@ -150,22 +150,15 @@ def exact_name(at_stake: AtStake, hygiene: Hygiene) -> str:
     return hygiene.for_person(at_stake.name, at_stake.kind) or at_stake.id
 
 
-def is_exact_name(at_stake: AtStake, typed: str | None, hygiene: Hygiene) -> bool:
-    """Whether this is what `confirm` must be.
-
-    Raises:
-        CannotBeShown: a secret that this server knows stands in what is at stake, so nobody could have read it.
-    """
-    describe(at_stake, hygiene)
-    return typed is not None and typed in (exact_name(at_stake, hygiene), at_stake.name or at_stake.id)
-
-
-def not_typed(act: Act, at_stake: AtStake, typed: str | None, hygiene: Hygiene) -> NotConfirmed:
-    """The exact name was not typed; the text shows what is at stake and how to go on."""
-    doing = _WORDS[act].refusal.format(describe(at_stake, hygiene))
+def check_typed(act: Act, at_stake: AtStake, typed: str | None, hygiene: Hygiene) -> None:
+    """Raise unless the exact name was typed; the text shows what is at stake and how to go on."""
+    described, name = describe(at_stake, hygiene), exact_name(at_stake, hygiene)
+    if typed is not None and typed in (name, at_stake.name or at_stake.id):
+        return
+    doing = _WORDS[act].refusal.format(described)
     what = "name" if at_stake.name else "id"
     why = "needs a confirmation" if typed is None else f"is not confirmed: `confirm` is not its exact {what}"
-    return NotConfirmed(
+    raise NotConfirmed(
         f"{doing} {why}. If that is what the person wants, call again with confirm set to its exact {what}."
     )
 
