@@ -50,6 +50,7 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 lock: $(VENV)/.run
 	@$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --python-version 3.11 --extra hosted --constraint requirements/run.txt pyproject.toml -o requirements/hosted.txt
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --group dev --python-version 3.11 pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --group release --constraint requirements/dev.txt --python-version 3.11 -o requirements/release.txt
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --group mutants --constraint requirements/dev.txt --python-version 3.11 -o requirements/mutants.txt

@@ -9,14 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from paperspace_storage_server import __version__
 from paperspace_storage_server.api.upstream import Upstream
-from paperspace_storage_server.calls.call import Process, Team
+from paperspace_storage_server.calls.call import Called, Process, Team
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.guard.allowance import Allowance
 from paperspace_storage_server.guard.audit import AuditFile
@@ -29,7 +29,7 @@ from paperspace_storage_server.guard.stream import standard_error
 from paperspace_storage_server.http.budget import Clock
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.retry import RetryPolicy
-from paperspace_storage_server.http.transport import Transport
+from paperspace_storage_server.http.transport import Through, Transport
 from paperspace_storage_server.process.logs import log_to_stderr
 from paperspace_storage_server.settings import Settings, SettingsError, home, load_profiles
 from paperspace_storage_server.state.local import LocalStore
@@ -39,6 +39,7 @@ from paperspace_storage_tools.errors import Failure
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from paperspace_storage_server.process.telemetry import Telemetry
     from paperspace_storage_server.state.seal import Sealer
 
 logger = logging.getLogger(__name__)
@@ -47,18 +48,42 @@ SANDBOX_URL = "http://sandbox.localhost/v1"
 SANDBOX_KEY = SecretStr("sandbox-team-of-this-process")
 
 
-def compose(settings: Settings) -> Service:
+def compose(settings: Settings, telemetry: Telemetry | None = None) -> Service:
     """The service of these settings, and logs onto stderr with its secrets masked.
 
     Raises:
         SettingsError: a credential profile that is not whole.
     """
-    service = make_service(settings, load_profiles(settings), open_upstream)
+    process = Process(settings, audit_of(settings), sealer_of(settings), seen_by_span(telemetry))
+    connect = partial(open_upstream, through=seen_through(telemetry))
+    service = make_service(settings, load_profiles(settings), connect, process=process)
     log_to_stderr(settings.log_level, service.team.vault)
     return service
 
 
-def surfaces(settings: Settings, service: Service, mcp: ASGIApp) -> ASGIApp:
+def seen_by_span(telemetry: Telemetry | None) -> Callable[[Called], None]:
+    """Who called and how it ended is told to the span of the request, where there is one."""
+    if telemetry is None:
+        return lambda called: None
+    from paperspace_storage_server.calls.traced import tell_span
+
+    return tell_span
+
+
+def seen_through(telemetry: Telemetry | None) -> Through:
+    """Each request to the API gets its span and its duration, where there is somebody to tell."""
+
+    def through(transport: Transport, base_url: str) -> Transport:
+        if telemetry is None:
+            return transport
+        from paperspace_storage_server.http.traced import Traced
+
+        return Traced(transport, base_url, telemetry.tracer, telemetry.meter)
+
+    return through
+
+
+def surfaces(settings: Settings, service: Service, mcp: ASGIApp, telemetry: Telemetry | None = None) -> ASGIApp:
     """What is served over HTTP: MCP, REST below /v1, or both.
 
     Raises:
@@ -84,7 +109,8 @@ def surfaces(settings: Settings, service: Service, mcp: ASGIApp) -> ASGIApp:
         ) from None
     service.team.vault.keep(token)
     print(f"The bearer token of {PREFIX} is in {file}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever started it
-    rest: ASGIApp = KnownHosts(NeedsToken(rest_app(lambda scope: Client(service)), token), on_loopback(settings.host))
+    known = on_loopback(settings.host)
+    rest: ASGIApp = KnownHosts(NeedsToken(rest_app(lambda scope: Client(service), telemetry=telemetry), token), known)
     if settings.cors_origins:
         from starlette.middleware.cors import CORSMiddleware
 
@@ -160,7 +186,7 @@ def sealer_of(settings: Settings) -> Callable[[], Sealer]:
     return sealer
 
 
-def open_upstream(settings: Settings) -> Upstream:
+def open_upstream(settings: Settings, *, through: Through = lambda transport, base_url: transport) -> Upstream:
     """To the API that the settings name, or to a sandbox in this process, which speaks production's dialect
     unless told otherwise."""
     policy = RetryPolicy(settings.max_attempts)
@@ -172,14 +198,14 @@ def open_upstream(settings: Settings) -> Upstream:
             from paperspace_storage_server.http.in_process import ThroughHttpx
             from paperspace_storage_server.sandbox.app import create_app
 
-            return ThroughHttpx.to(create_app(dialect))
+            return through(ThroughHttpx.to(create_app(dialect)), SANDBOX_URL)
 
         return Upstream(Http(SANDBOX_URL, SANDBOX_KEY, open_sandbox, policy=policy, user_agent=agent), dialect)
 
     def open_api() -> Transport:
         from paperspace_storage_server.http.pool import Pool
 
-        return Pool(settings.api_url)
+        return through(Pool(settings.api_url), settings.api_url)
 
     http = Http(settings.api_url, settings.api_key, open_api, policy=policy, user_agent=agent)
     store = LocalStore(home() / "mcp-state.sqlite", logger.warning)

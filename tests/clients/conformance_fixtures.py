@@ -60,10 +60,12 @@ from mcp_types import (
 from pydantic import BaseModel
 
 from paperspace_storage_server.__main__ import main
+from paperspace_storage_server.calls.service import Services
 from paperspace_storage_server.guard.hygiene import Json
 from paperspace_storage_server.mcp import server as ours
 from paperspace_storage_server.mcp.caller import Context, McpCaller
 from paperspace_storage_server.mcp.offers import Offer, list_resources, list_templates, read_resource
+from paperspace_storage_server.process.telemetry import Telemetry
 from paperspace_storage_server.state.seal import NotSealedHere, Sealer, SealExpired
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
@@ -483,5 +485,9 @@ def with_fixtures(server: Server[Any]) -> Server[Any]:
 
 if __name__ == "__main__":
     build = ours.build_server
-    ours.build_server = lambda services: with_fixtures(build(services))
+
+    def build_with_fixtures(services: Services, telemetry: Telemetry | None = None) -> Server[Any]:
+        return with_fixtures(build(services, telemetry))
+
+    ours.build_server = build_with_fixtures
     main(["serve", "--sandbox", "--transport", "streamable-http", *sys.argv[1:]])

@@ -154,21 +154,33 @@ async def test_a_made_up_token_and_an_answer_without_a_question_are_no_yes() -> 
         assert one.api.writes == []
 
 
-async def test_an_answer_after_the_budget_is_too_late() -> None:
+async def test_a_person_has_ten_minutes_where_no_call_waits_for_them() -> None:
     clock = Clock()
     async with world("live", elicit=accepting(), clock=clock, call_timeout=50.0) as one:
         arguments = {"id": one.ids["drive"]}
         token = await ask(one, "delete_shared_drive", arguments)
-        clock.now += 40.1
+        clock.now += 600.1
         assert (await reply(one, "delete_shared_drive", arguments, token)) == (
             "The question was answered too late. Nothing was sent to change anything. Call again to be asked. Nothing "
             "was changed."
         )
         assert one.api.writes == []
         token = await ask(one, "delete_shared_drive", arguments)
-        clock.now += 39.9
+        clock.now += 599.9
         await reply(one, "delete_shared_drive", arguments, token)
         assert one.api.writes == [f"DELETE /shared-drives/{one.ids['drive']}"]
+
+
+async def test_what_changed_in_those_minutes_is_not_what_was_confirmed() -> None:
+    clock = Clock()
+    async with world("live", elicit=accepting(), clock=clock) as one:
+        arguments = {"id": one.ids["drive"]}
+        token = await ask(one, "delete_shared_drive", arguments)
+        clock.now += 300
+        await one.api.ask("PUT", f"/shared-drives/{one.ids['drive']}", {"name": "what-everybody-needs"})
+        answer = await reply(one, "delete_shared_drive", arguments, token)
+        assert "changed between the question and the answer" in answer
+        assert one.api.writes == []
 
 
 # --- words and settings

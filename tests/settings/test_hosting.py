@@ -48,6 +48,7 @@ CONNECT: Given = {"connect": "on", "oidc_client_id": "us", "state_keys": HEX}
         ISSUER | CONNECT | {"redis_url": "redis://127.0.0.1"},
         TOKENS | {"tls_cert": "c", "tls_key": "k", "trusted_proxies": "10.0.0.0/8,::1", "metrics_port": "9100"},
         TOKENS | {"metrics_port": "9100", "metrics_host": "0.0.0.0", "cors_origins": "https://app.example.com"},
+        TOKENS | {"metrics_port": "0", "metrics_host": "127.0.0.1"},
     ],
 )
 def test_what_fits_together_starts(given: Given) -> None:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import httpx
@@ -19,9 +19,11 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, TextCon
 from pydantic import SecretStr
 
 from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.compose import seen_by_span, seen_through
 from paperspace_storage_server.guard.profiles import Profile, Profiles
 from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.mcp.server import build_server
+from paperspace_storage_server.process.telemetry import Telemetry
 from paperspace_storage_server.sandbox.app import create_app
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_server.state.store import Store
@@ -150,6 +152,7 @@ def make(
     *,
     clock: Callable[[], float] = time.monotonic,
     store: Store | None = None,
+    telemetry: Telemetry | None = None,
 ) -> tuple[Api, Service]:
     """The server's service over an API of its own; pauses take no time."""
     api = Api(dialect)
@@ -163,7 +166,10 @@ def make(
         }
     )
 
-    return api, service_over(lambda: ThroughHttpx(api), chosen, profiles=profiles, clock=clock, store=store)
+    through = seen_through(telemetry)
+    service = service_over(lambda: through(ThroughHttpx(api), URL), chosen, profiles=profiles, clock=clock, store=store)
+    service.process = replace(service.process, seen=seen_by_span(telemetry))
+    return api, service
 
 
 @asynccontextmanager
@@ -176,14 +182,15 @@ async def world(
     store: Store | None = None,
     extensions: Sequence[ClientExtension] | None = None,
     prepare: Callable[[Service], None] = lambda service: None,
+    telemetry: Telemetry | None = None,
     **settings: Any,
 ) -> AsyncGenerator[World]:
     """`extensions` are those that the client declares; `prepare` may change the service before it is served."""
-    api, service = make(dialect, settings, clock=clock or time.monotonic, store=store)
+    api, service = make(dialect, settings, clock=clock or time.monotonic, store=store, telemetry=telemetry)
     prepare(service)
     try:
         async with Client(
-            build_server(service), mode=era, elicitation_callback=elicit, extensions=extensions, cache=None
+            build_server(service, telemetry), mode=era, elicitation_callback=elicit, extensions=extensions, cache=None
         ) as client:
             made = World(api, service, client)
             made.ids = await ids_of(api, dialect)

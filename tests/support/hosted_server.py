@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message
 from hosted.issuing import ISSUER, RESOURCE, SigningPair, Web, claims, pair
 from paperspace_storage_server import hosting
 from paperspace_storage_server.hosting import Hosted
+from paperspace_storage_server.process.telemetry import Telemetry
 from paperspace_storage_server.settings import Settings
 
 Era: TypeAlias = Literal["legacy", "modern"]
@@ -121,6 +122,7 @@ async def hosted_world(
     teams: str | None = TEAMS,
     keys: Mapping[str, str] = KEYS,
     endpoints: Mapping[str, object] | None = None,
+    telemetry: Telemetry | None = None,
     **settings: Any,
 ) -> AsyncGenerator[HostedWorld]:
     web, signing = Web(), pair()
@@ -143,7 +145,7 @@ async def hosted_world(
         **settings,
     }
     chosen = Settings(**given)
-    hosted = hosting.host(chosen)
+    hosted = hosting.host(chosen, telemetry)
     await hosted.find_issuer()
     transport = httpx.ASGITransport(hosted.app, raise_app_exceptions=False)
     try:

@@ -37,6 +37,7 @@ from support.guarded import (
     everything_in,
     world,
 )
+from support.recorded_spans import Recorded
 
 ACCESS, SECRET = "AKIAZ51XYQWUV8RT2HNB", "zR4/wSx8+Kd1&6dQ9pTvJ3m"
 NEVER_LEARNED = "Uq83hf02-nL7xw5-Jk41vb"
@@ -173,14 +174,18 @@ def logs_of(one: World) -> Generator[io.StringIO]:
 async def _watched(
     made: Sweep, where: str, dialect: Dialect, *, audited: bool = True, **settings: Any
 ) -> AsyncGenerator[World]:
-    """A world whose logs and audit file are looked at when it ends."""
+    """A world whose logs, spans and audit file are looked at when it ends."""
     with tempfile.TemporaryDirectory() as folder:
-        audit = Path(folder) / "audit.jsonl"
-        async with world(dialect, audit_file=audit if audited else None, **settings) as one:
+        audit, recorded = Path(folder) / "audit.jsonl", Recorded()
+        async with world(
+            dialect, audit_file=audit if audited else None, telemetry=recorded.telemetry, **settings
+        ) as one:
             with logs_of(one) as stderr:
                 made.marks = {*OPERATORS, ACCESS, SECRET, NEVER_LEARNED}
                 yield one
             made.look(f"{where}: stderr", stderr.getvalue(), parts=True)
+            assert recorded.spans
+            made.look(f"{where}: spans and metrics", recorded.text(), parts=True)
             if audit.exists():
                 made.look(f"{where}: audit file", audit.read_text(), parts=False)
             for name, value in {"process": one.service.process, "team": one.service.team}.items():

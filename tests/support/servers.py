@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -90,61 +91,48 @@ def sandbox(*arguments: str) -> Generator[str]:
         yield f"{one.address}/v1"
 
 
-_NGINX = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-worker_processes 1;
-events {{ worker_connections 512; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  upstream replicas {{
-    {replicas}
-    keepalive 32;
-  }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://replicas;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_buffering off;
-      proxy_read_timeout 120s;
-      proxy_next_upstream error timeout http_503;
-      proxy_next_upstream_tries 3;
-      add_header X-Replica $upstream_addr always;
-    }}
-  }}
-}}
-"""
+_ANY = ssl._create_unverified_context()  # pyright: ignore[reportPrivateUsage]  # of a certificate that the test has made
+NGINX = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+
+
+def _nginx_of(folder: Path, port: int, replicas: Sequence[int], tls: tuple[Path, Path] | None) -> str:
+    """The file that is deployed, with the places of a test: it serves TLS where there is a certificate with its key."""
+    text = (
+        NGINX.read_text(encoding="utf-8").replace("/tmp/", f"{folder}/").replace("/dev/stdout", f"{folder}/access.log")
+    )
+    lines = "".join(f"    server 127.0.0.1:{one} \\1" for one in replicas)
+    text, found = re.subn(r"    server replica-1:8000 (.*\n)    server replica-2:8000 \1", lines, text)
+    assert found == 1
+    if tls is None:
+        text, found = re.subn(r"    ssl_.*;\n", "", text)
+        assert found == 5
+    else:
+        text = text.replace("/run/secrets/tls.crt", str(tls[0])).replace("/run/secrets/tls.key", str(tls[1]))
+    served = f"listen 127.0.0.1:{port}{' ssl' if tls else ''};"
+    assert text.count("listen 8443 ssl;") == 1
+    return text.replace("listen 8443 ssl;", served)
 
 
 @contextmanager
-def nginx(port: int, replicas: Sequence[int]) -> Generator[None]:
-    """Debian's nginx, which hands each request to the next replica."""
+def nginx(port: int, replicas: Sequence[int], tls: tuple[Path, Path] | None = None) -> Generator[Path]:
+    """Debian's nginx with the file of `deploy/`, which hands each request to the next replica; its folder."""
     with tempfile.TemporaryDirectory(prefix="nginx-") as name:
         folder = Path(name)
-        lines = "\n    ".join(f"server 127.0.0.1:{one} max_fails=1 fail_timeout=1s;" for one in replicas)
-        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port, replicas=lines), encoding="utf-8")
-        command = [
-            "/usr/sbin/nginx",
-            "-c",
-            str(folder / "nginx.conf"),
-            "-p",
-            str(folder),
-            "-e",
-            str(folder / "error.log"),
-        ]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ))
+        file = folder / "nginx.conf"
+        file.write_text(_nginx_of(folder, port, replicas, tls), encoding="utf-8")
+        command = ["/usr/sbin/nginx", "-c", str(file), "-p", name, "-e", f"{name}/error.log"]
+        subprocess.run([*command, "-t", "-q"], check=True, env=dict(os.environ))
+        # Its workers of another user could not write into the test's folder.
+        own = "user root; " if os.geteuid() == 0 else ""
+        process = subprocess.Popen(
+            [*command, "-g", f"{own}daemon off;"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=dict(os.environ),
+        )
         try:
-            wait_for(f"http://127.0.0.1:{port}/healthz", (200, 502))
-            yield
+            wait_for(f"{'https' if tls else 'http'}://127.0.0.1:{port}/healthz", (200, 502))
+            yield folder
         finally:
             process.terminate()
             process.wait(10)
@@ -153,7 +141,7 @@ def nginx(port: int, replicas: Sequence[int]) -> Generator[None]:
 def status(url: str) -> tuple[int, bytes]:
     """Status and body of a GET; 0 where nobody answers."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5, context=_ANY if url.startswith("https:") else None) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -93,6 +93,10 @@ class Called:
     seconds: float
     error: str | None
 
+    @property
+    def outcome(self) -> str:
+        return self.error or "done"
+
 
 @dataclass(frozen=True, slots=True)
 class Process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Coroutine
@@ -13,6 +14,11 @@ from paperspace_storage_server.settings import Settings, SettingsError, describe
 if TYPE_CHECKING:
     from paperspace_storage_server.calls.service import Service
     from paperspace_storage_server.process.listen import Tls
+    from paperspace_storage_server.process.telemetry import Telemetry
+
+_LAST_BATCH = 0.6
+"""Seconds that the end of a server on one's own machine waits for spans that are still to be sent: 2 s are promised."""
+_LAST_BATCH_HOSTED = 2.0
 
 
 def add(parser: ArgumentParser) -> None:
@@ -21,20 +27,36 @@ def add(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     settings = settings_of(options)
-    if settings.authenticates and settings.transport == "streamable-http":
-        return serve_hosted(settings)
-    _refuse_what_needs_authentication(settings)
+    hosted = settings.authenticates and settings.transport == "streamable-http"
+    if not hosted:
+        _refuse_what_needs_authentication(settings)
+    asked = any(name.startswith("OTEL_") for name in os.environ)
+    telemetry: Telemetry | None = None
+
+    def send_the_rest() -> None:
+        if telemetry is not None:
+            telemetry.end(_LAST_BATCH_HOSTED if hosted else _LAST_BATCH)
+
     if settings.transport == "stdio":
         from paperspace_storage_server.process.life import die_by_signal, die_with_host
 
-        die_by_signal()
+        die_by_signal(send_the_rest if asked else None)
         die_with_host()
+    if asked:
+        telemetry = _telemetry(settings)
+    try:
+        return (serve_hosted if hosted else _serve)(settings, telemetry)
+    finally:
+        send_the_rest()
+
+
+def _serve(settings: Settings, telemetry: Telemetry | None = None) -> int:
     from paperspace_storage_server.compose import compose, surfaces
     from paperspace_storage_server.mcp.server import build_server
     from paperspace_storage_server.process.loop import run_on_loop
 
-    service = compose(settings)
-    server = build_server(service)
+    service = compose(settings, telemetry)
+    server = build_server(service, telemetry)
     if settings.transport == "stdio":
         if sys.stdin.isatty():
             print("Waiting for an MCP host on stdin. To try it out: paperspace-storage-mcp demo", file=sys.stderr)
@@ -46,7 +68,9 @@ def run(options: Namespace) -> int:
     from paperspace_storage_server.process.listen import serve_app
 
     http = settings.transport == "streamable-http"
-    app = surfaces(settings, service, (web.streamable_http_app if http else web.sse_app)(server, settings.host))
+    app = surfaces(
+        settings, service, (web.streamable_http_app if http else web.sse_app)(server, settings.host), telemetry
+    )
     what = _served(settings, "/mcp" if http else "/sse")
     try:
         run_on_loop(_closing(serve_app(app, settings.host, settings.port, what=what), service))
@@ -55,6 +79,20 @@ def run(options: Namespace) -> int:
             f"PAPERSPACE_MCP_PORT (--port): cannot listen there ({error.strerror}); choose another"
         ) from None
     return 0
+
+
+def _telemetry(settings: Settings) -> Telemetry | None:
+    """Raises `SettingsError`."""
+    from paperspace_storage_server import __version__
+    from paperspace_storage_server.guard.secrets import Vault
+    from paperspace_storage_server.process.logs import log_to_stderr
+    from paperspace_storage_server.process.telemetry import WrongTelemetry, begin
+
+    log_to_stderr(settings.log_level, Vault(), settings.log_format)
+    try:
+        return begin(os.environ, __version__)
+    except WrongTelemetry as error:
+        raise SettingsError(str(error)) from None
 
 
 def _served(settings: Settings, path: str) -> str:
@@ -69,14 +107,14 @@ async def _closing(work: Coroutine[Any, Any, None], service: Service) -> None:
         await service.aclose()
 
 
-def serve_hosted(settings: Settings) -> int:
+def serve_hosted(settings: Settings, telemetry: Telemetry | None = None) -> int:
     """Serve people who show a token. Raises `SettingsError`."""
     from paperspace_storage_server import hosting
     from paperspace_storage_server.mcp.web import path_of
     from paperspace_storage_server.process.listen import serve_app
     from paperspace_storage_server.process.loop import run_on_loop
 
-    hosted = hosting.host(settings)
+    hosted = hosting.host(settings, telemetry)
     tls = _tls(settings)
     if hosted.metrics is not None and settings.metrics_port is not None:
         try:

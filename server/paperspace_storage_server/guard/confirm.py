@@ -20,6 +20,9 @@ from paperspace_storage_tools.text import in_quotes
 
 Reply: TypeAlias = Literal["accept", "decline", "cancel"]
 _MOST_OPEN = 1000
+STANDS = 600.0
+"""Seconds for which a question stands that travels with an answer: no call is held open for it, a person may be at
+lunch, and what they were shown is compared with what is there when they have answered."""
 _NOTHING = "Nothing was sent to change anything."
 _AGAIN = "Call again to be asked."
 _NEVER_SHOWN = (
@@ -78,7 +81,8 @@ class QuestionsHere:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question to a person: its text, what is at stake, for which call, and for how many seconds it stands."""
+    """A question to a person: its text, what is at stake, for which call, and how many seconds a call that waits for
+    the reply has for it."""
 
     text: str
     at_stake: AtStake
@@ -87,8 +91,8 @@ class Question:
     questions: Questions
 
     async def put(self) -> str:
-        """Keep it open; the token by which its reply is known."""
-        return await self.questions.put(self.call, self.at_stake, self.seconds)
+        """Keep it open, and no call with it; the token by which its reply is known."""
+        return await self.questions.put(self.call, self.at_stake, STANDS)
 
     async def take(self, token: str) -> AtStake:
         """What was shown under this token, which is used up. Raises `NotConfirmed` for a foreign, used or late one."""

@@ -19,12 +19,14 @@ from paperspace_storage_server import __version__
 from paperspace_storage_server.calls.call import Called
 from paperspace_storage_server.hosted.challenges import Refusal
 from paperspace_storage_server.hosted.health import Health
+from paperspace_storage_server.http.measured import Exchanged, Measured
+from paperspace_storage_server.http.transport import Transport
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, math.inf)
 
 
 class Metrics:
-    """Counts calls and refusals. The duration is named as OpenTelemetry's conventions for MCP name it."""
+    """Counts calls, refusals and requests to the API. Durations are named as OpenTelemetry's conventions name them."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -34,6 +36,13 @@ class Metrics:
             "mcp_server_operation_duration_seconds",
             "Duration of tool calls, from when they are let in to their result.",
             ("mcp_method_name", "gen_ai_tool_name", "error_type"),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._api_seconds = Histogram(
+            "http_client_request_duration_seconds",
+            "Duration of requests to the API, each try by itself.",
+            ("http_request_method", "url_template", "http_response_status_code", "error_type"),
             buckets=_BUCKETS,
             registry=self.registry,
         )
@@ -56,6 +65,14 @@ class Metrics:
 
     def refused(self, refusal: Refusal) -> None:
         self._refused.labels(str(refusal.status), refusal.error).inc()
+
+    def through(self, transport: Transport, base_url: str) -> Transport:
+        """The transport, each of whose requests is counted here."""
+        return Measured(transport, base_url, self._exchanged)
+
+    def _exchanged(self, one: Exchanged) -> None:
+        status = "" if one.status is None else str(one.status)
+        self._api_seconds.labels(one.method, one.template, status, one.error or "").observe(one.seconds)
 
     def watch(self, health: Health) -> None:
         """Show the state that a balancer would be told, as it was last found."""

@@ -18,6 +18,7 @@ from paperspace_storage_server.guard.profiles import Profiles
 from paperspace_storage_server.guard.sealed_questions import SealedQuestions
 from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_server.hosted.policies import narrowed
+from paperspace_storage_server.http.transport import Through
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_server.settings.policy import Policy
 from paperspace_storage_server.state.seal import Sealer, derived_key, keys_of
@@ -37,6 +38,7 @@ class Maker:
     store: Store
     audit: AuditFile | None
     seen: Callable[[Called], None]
+    through: Through
 
     def make(
         self,
@@ -68,7 +70,7 @@ class Maker:
 
     def upstream(self, settings: Settings) -> Upstream:
         """The way to the API with the key of these settings, over the store that all teams share."""
-        upstream = open_upstream(settings)
+        upstream = open_upstream(settings, through=self.through)
         upstream.store, upstream.keeps_store, upstream.team = self.store, True, team_of(settings)
         return upstream
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from paperspace_storage_server.calls.call import Called
+from paperspace_storage_server.compose import seen_by_span, seen_through
 from paperspace_storage_server.guard.profiles import Profiles
 from paperspace_storage_server.hosted import static_tokens, teams
 from paperspace_storage_server.hosted.identity import NotReady
@@ -16,6 +17,7 @@ from paperspace_storage_server.hosted.issuer import Issuer
 from paperspace_storage_server.hosted.policies import NothingLeft, narrowed
 from paperspace_storage_server.hosted.teams import Teams
 from paperspace_storage_server.hosted.watched import Unreadable, WatchedFile
+from paperspace_storage_server.http.transport import Through
 from paperspace_storage_server.settings import Settings, SettingsError, described, home
 from paperspace_storage_server.settings.policy import Policy
 from paperspace_storage_server.state.local import LocalStore
@@ -23,6 +25,7 @@ from paperspace_storage_server.state.store import Store
 
 if TYPE_CHECKING:
     from paperspace_storage_server.hosted.metrics import Metrics
+    from paperspace_storage_server.process.telemetry import Telemetry
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -54,22 +57,33 @@ def metrics(settings: Settings) -> Metrics | None:
     return Metrics()
 
 
-def seen_by(metrics: Metrics | None) -> Callable[[Called], None]:
+def seen_by(metrics: Metrics | None, telemetry: Telemetry | None) -> Callable[[Called], None]:
+    tell_span = seen_by_span(telemetry)
+
     def seen(called: Called) -> None:
         if metrics is not None:
             metrics.called(called)
+        tell_span(called)
         if calls_log.isEnabledFor(logging.INFO):
             told = {
                 "requestId": called.request_id,
                 "principal": called.principal,
                 "team": called.team,
                 "tool": called.tool,
-                "outcome": called.error or "done",
+                "outcome": called.outcome,
                 "seconds": round(called.seconds, 4),
             }
             calls_log.info("%s: %s", called.tool, told["outcome"], extra={"fields": told})
 
     return seen
+
+
+def through(metrics: Metrics | None, telemetry: Telemetry | None) -> Through:
+    """What each team's requests to the API are seen through."""
+    traced = seen_through(telemetry)
+    if metrics is None:
+        return traced
+    return lambda transport, base_url: traced(metrics.through(transport, base_url), base_url)
 
 
 def team_file(settings: Settings, profiles: Profiles) -> WatchedFile[Teams[Policy]] | None:

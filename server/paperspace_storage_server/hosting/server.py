@@ -41,6 +41,7 @@ from paperspace_storage_tools.tool import AnyTool
 
 if TYPE_CHECKING:
     from paperspace_storage_server.hosted.metrics import Metrics
+    from paperspace_storage_server.process.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class Hosted:
         await self.services.aclose()
 
 
-def host(settings: Settings) -> Hosted:
+def host(settings: Settings, telemetry: Telemetry | None = None) -> Hosted:
     """Everything of a hosted server; nothing is asked of anybody yet.
 
     Raises:
@@ -117,7 +118,8 @@ def host(settings: Settings) -> Hosted:
     team_file = parts.team_file(settings, profiles)
     token_file = parts.token_file(settings)
     issuer = Issuer(settings.auth_issuer, fetch_json) if settings.auth_issuer else None
-    maker = Maker(settings, vault, parts.store(settings), audit_of(settings), parts.seen_by(metrics))
+    seen, through = parts.seen_by(metrics, telemetry), parts.through(metrics, telemetry)
+    maker = Maker(settings, vault, parts.store(settings), audit_of(settings), seen, through)
     connecting = None
     if settings.connect and issuer is not None and team_file is not None:
         connecting = connect(settings, maker, issuer, team_file, post_form)
@@ -126,7 +128,7 @@ def host(settings: Settings) -> Hosted:
     health = Health(lambda: parts.away(issuer, team_file, token_file), maker.store.ping)
     if metrics is not None:
         metrics.watch(health)
-    app = _app(settings, services, issuer, token_file, metrics, ended)
+    app = _app(settings, services, issuer, token_file, metrics, ended, telemetry)
     if connecting is not None:
         app = ConnectPage(app, connecting.page)
     return Hosted(services, issuer, health, HealthRoutes(app, health), metrics, ended, connecting)
@@ -139,6 +141,7 @@ def _app(
     token_file: WatchedFile[static_tokens.ByHash] | None,
     metrics: Metrics | None,
     ended: asyncio.Event,
+    telemetry: Telemetry | None,
 ) -> ASGIApp:
     """The surfaces, behind limits, behind the gate, behind what web pages may ask."""
     resource = Resource(settings.public_url, settings.auth_issuer)
@@ -148,7 +151,7 @@ def _app(
         if metrics is not None:
             metrics.refused(refusal)
 
-    app = _surfaces(settings, services, resource, ended)
+    app = _surfaces(settings, services, resource, ended, telemetry)
     if services.connected is not None:
         app = OwnKeys(app, services.connected, refused)
     app = Limits(app, settings.rate, refused=refused)
@@ -170,7 +173,13 @@ def _app(
     return app
 
 
-def _surfaces(settings: Settings, services: TeamServices, resource: Resource, ended: asyncio.Event) -> ASGIApp:
+def _surfaces(
+    settings: Settings,
+    services: TeamServices,
+    resource: Resource,
+    ended: asyncio.Event,
+    telemetry: Telemetry | None,
+) -> ASGIApp:
     from starlette.applications import Starlette
 
     app: ASGIApp = Starlette()
@@ -179,7 +188,7 @@ def _surfaces(settings: Settings, services: TeamServices, resource: Resource, en
         from paperspace_storage_server.mcp.web import hosted_app
 
         app = hosted_app(
-            build_server(services),
+            build_server(services, telemetry),
             url=settings.public_url,
             bound=settings.host,
             origins=settings.cors_origins,
@@ -202,7 +211,7 @@ def _surfaces(settings: Settings, services: TeamServices, resource: Resource, en
             return resource.too_little(missing).response(problem=True) if missing else None
 
         known = of_public(settings.public_url) if settings.public_url else on_loopback(settings.host)
-        app = below(PREFIX, KnownHosts(rest_app(client_of, may=may), known), otherwise=app)
+        app = below(PREFIX, KnownHosts(rest_app(client_of, may=may, telemetry=telemetry), known), otherwise=app)
     return app
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +35,7 @@ class Transport(Protocol):
     async def aclose(self) -> None:
         """Close what is open; what is under way fails."""
         ...
+
+
+Through: TypeAlias = Callable[[Transport, str], Transport]
+"""What a transport to the API at a base URL is seen through: by spans, by metrics."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from mcp.server import Server
@@ -48,6 +48,9 @@ from paperspace_storage_server.mcp.results import envelope, put_content
 from paperspace_storage_server.mcp.skills import Skills
 from paperspace_storage_server.mcp.tasks import Tasks
 
+if TYPE_CHECKING:
+    from paperspace_storage_server.process.telemetry import Telemetry
+
 NAME = "paperspace-storage"
 INSTRUCTIONS = (
     "Paperspace storage of one team: shared drives, machine snapshots, storage providers, utilization. "
@@ -59,7 +62,7 @@ INSTRUCTIONS = (
 )
 
 
-def build_server(services: Services) -> Server[Any]:
+def build_server(services: Services, telemetry: Telemetry | None = None) -> Server[Any]:
     """The MCP server: tools, and what it offers beside them, as far as the caller's tools can carry it."""
     listed: WeakKeyDictionary[Service, Json] = WeakKeyDictionary()
     lists_live = LIST_LIFE if isinstance(services, Service) else HOSTED_LIST_LIFE
@@ -154,8 +157,14 @@ def build_server(services: Services) -> Server[Any]:
         # No argument of ours travels in a header; to see that, the SDK would list all tools before each call.
         get_tool_input_schema=lambda name: None,
     )
-    # The SDK's tracing middleware costs each call a span that nothing here exports.
+    # The SDK's tracing middleware costs each call a span that nothing exports, and shows what clients write into it.
     server.middleware[:] = [put_content]
+    if telemetry is not None:
+        from paperspace_storage_server.mcp.tracing import Tracing
+
+        serves = server.get_request_handler
+        tracing = Tracing(telemetry.tracer, telemetry.meter, lambda method: serves(method) is not None)
+        server.middleware.insert(0, tracing)  # around all that happens
     # Registered this way because the results are plain dictionaries: a model in between would be dumped twice.
     server.add_request_handler("tools/list", PaginatedRequestParams, list_tools)
     server.add_request_handler("tools/call", CallToolRequestParams, call_tool)

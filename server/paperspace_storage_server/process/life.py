@@ -22,11 +22,29 @@ _GONE: int = getattr(select, "POLLRDHUP", 0)
 _serving = threading.Event()
 
 
-def die_by_signal() -> None:
-    """SIGTERM and SIGINT end a stdio server at once, whatever it is doing: nothing in it needs unwinding."""
-    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
-        if number := getattr(signal, name, None):
-            signal.signal(number, signal.SIG_DFL)
+def die_by_signal(last: Callable[[], None] | None = None) -> None:
+    """SIGTERM and SIGINT end a stdio server at once, whatever it is doing: nothing in it needs unwinding.
+
+    `last` is done before, which must take a moment only; from a thread, for the others may be busy for ever. The
+    threads that are begun after this leave the signals to it.
+    """
+    numbers = [found for name in ("SIGTERM", "SIGINT", "SIGHUP") if (found := getattr(signal, name, None))]
+    for number in numbers:
+        signal.signal(number, signal.SIG_DFL)
+    if last is not None and sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        threading.Thread(target=_die_after, args=(last, numbers), name="end-by-signal", daemon=True).start()
+
+
+def _die_after(last: Callable[[], None], numbers: list[signal.Signals]) -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
+    number = signal.sigwait(numbers)
+    try:
+        last()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+        signal.raise_signal(number)
 
 
 def die_with_host() -> None:

@@ -46,11 +46,14 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._ending = ending
         self._loop = loop
+        self._told = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """As uvicorn's own, but a tool that blocks the event loop does not keep the process."""
-        first = not self._captured_signals
-        self._captured_signals.append(sig)
+        """As uvicorn's own, but a tool that blocks the event loop does not keep the process, and SIGTERM is not raised
+        again after the last answer: what is open is still to be closed then."""
+        first, self._told = not self._told, True
+        if sig != signal.SIGTERM:
+            self._captured_signals.append(sig)
         if not first:
             self.should_exit = True
             self.force_exit = self.force_exit or sig == signal.SIGINT

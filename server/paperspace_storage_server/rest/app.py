@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -27,6 +28,10 @@ from paperspace_storage_server.state.idempotency import Begun, Idempotency, Othe
 from paperspace_storage_tools.errors import StoreUnavailable
 from paperspace_storage_tools.tool import AnyTool
 
+if TYPE_CHECKING:
+    from paperspace_storage_server.process.telemetry import Telemetry
+    from paperspace_storage_server.rest.traced import Around
+
 _KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 _LEASE = 10.0  # seconds beyond a call's budget, for the answer to be written down
 _KEPT_HEADERS = ("link", "safety-snapshot", "notice", "cache-control", "content-type")
@@ -45,8 +50,15 @@ May = Callable[[Scope, AnyTool], Response | None]
 """A refusal where this request's token does not reach as far as the tool."""
 
 
-def rest_app(client_of: ClientOf, *, may: May = lambda scope, tool: None) -> Starlette:
+def rest_app(
+    client_of: ClientOf, *, may: May = lambda scope, tool: None, telemetry: Telemetry | None = None
+) -> Starlette:
     """The surface. Whoever mounts it has seen to it that a request shows a token."""
+    around: Around | None = None
+    if telemetry is not None:
+        from paperspace_storage_server.rest import traced
+
+        around = traced.around(telemetry.tracer, telemetry.meter)
 
     async def openapi(request: Request) -> Response:
         text = json.dumps(described(client_of(request.scope).service.tools))
@@ -55,7 +67,7 @@ def rest_app(client_of: ClientOf, *, may: May = lambda scope, tool: None) -> Sta
     routes = [Route(f"{PREFIX}/openapi.json", openapi, methods=["GET"])]
     for path in dict.fromkeys(one.path for one in operations()):
         by_method: dict[str, Operation] = {one.method: one for one in operations() if one.path == path}
-        routes.append(Route(PREFIX + path, _endpoint(by_method, client_of, may), methods=list(by_method)))
+        routes.append(Route(PREFIX + path, _endpoint(by_method, client_of, may, around), methods=list(by_method)))
     app = Starlette(
         routes=routes,
         exception_handlers={HTTPException: _no_operation, NoSuchTeam: _no_team, Exception: _failed_inside},
@@ -65,7 +77,7 @@ def rest_app(client_of: ClientOf, *, may: May = lambda scope, tool: None) -> Sta
 
 
 def _endpoint(
-    by_method: Mapping[str, Operation], client_of: ClientOf, may: May
+    by_method: Mapping[str, Operation], client_of: ClientOf, may: May, around: Around | None
 ) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         operation = by_method["GET" if request.method == "HEAD" else request.method]
@@ -78,7 +90,14 @@ def _endpoint(
         except StoreUnavailable as failure:
             return problem_of(failure, failure.text(), write=True).response()
 
-    return respond
+    if around is None:
+        return respond
+    route = PREFIX + next(iter(by_method.values())).path
+
+    async def seen(request: Request) -> Response:
+        return await around(request, route, lambda: respond(request))
+
+    return seen
 
 
 async def _respond(operation: Operation, request: Request, client: Client, may: May) -> Response:

@@ -194,7 +194,8 @@ class ServingSettings(BaseModel):
         if "rest" in self.surfaces and not http:
             return f"{name_of('surfaces')}: rest is served by --transport streamable-http only"
         for field, needed in _NEEDS.items():
-            if field in self.model_fields_set and getattr(self, field) and not getattr(self, needed):
+            other = getattr(self, needed)
+            if field in self.model_fields_set and getattr(self, field) and (other is None or other is False):
                 return f"{name_of(field)}: counts only together with {name_of(needed)}; set both or none"
         if self.transport == "sse" and self.authenticates:
             return f"{name_of('transport')}: SSE knows no authentication; use streamable-http"
