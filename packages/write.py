@@ -11,6 +11,8 @@ from packages import facts, links, manifests
 
 SKILLS = Path("tools/paperspace_storage_tools/skills")
 MARKER = re.compile(r"<!-- mcp-name: [^ ]+ -->")
+KUSTOMIZATION = Path("deploy/kubernetes/kustomization.yaml")
+IMAGE = re.compile(r"newName: \S+\n( +)newTag: \S+")
 LINKS = re.compile(r"(<!-- install links: make manifests -->\n).*?(\n<!-- end -->)", re.DOTALL)
 
 
@@ -25,6 +27,8 @@ def wanted(root: Path = facts.ROOT) -> dict[Path, bytes]:
     readme = MARKER.sub(f"<!-- mcp-name: {known.registry_name} -->", readme)
     readme = LINKS.sub(lambda found: found[1] + links.markdown(known) + found[2], readme)
     made[Path("README.md")] = readme.encode()
+    kustomization = (root / KUSTOMIZATION).read_text(encoding="utf-8")
+    made[KUSTOMIZATION] = IMAGE.sub(rf"newName: {known.image}\n\1newTag: {known.version}", kustomization).encode()
     plugin = Path(manifests.PLUGIN)
     made[plugin / "icon.png"] = (root / "packages/icon.png").read_bytes()
     for skill in sorted((root / SKILLS).glob("*/SKILL.md")):

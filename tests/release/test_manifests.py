@@ -65,7 +65,7 @@ def test_one_command_carries_a_new_version_everywhere(tmp_path: Path) -> None:
     with_version = [
         path for path, value in manifests.committed(FACTS).items() if __version__ in manifests.text_of(value)
     ]
-    assert sorted(map(str, written)) == sorted(with_version)
+    assert sorted(map(str, written)) == sorted([*with_version, str(write.KUSTOMIZATION)])
     assert write.differences(tree) == {}
     assert "server.json" in with_version
     assert not any(__version__ in (tree / path).read_text(encoding="utf-8") for path in written)

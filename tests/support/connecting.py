@@ -27,6 +27,7 @@ from paperspace_storage_server.hosting.connecting import Connect
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.fetch import NotFetched
 from paperspace_storage_server.http.in_process import ThroughHttpx
+from paperspace_storage_server.http.transport import Through, Transport
 from paperspace_storage_server.sandbox.app import create_app
 from paperspace_storage_server.settings import Settings
 from support.hosted_server import Era, HostedWorld, hosted_world, result, structured
@@ -193,13 +194,16 @@ class Api:
         else:
             await self.sandbox(scope, receive, send)
 
-    def open_upstream(self, settings: Settings) -> Upstream:
+    def open_upstream(self, settings: Settings, *, through: Through) -> Upstream:
         """As `compose.open_upstream`, without a network and without pauses between tries."""
 
         async def at_once(seconds: float) -> None:
             return None
 
-        http = Http(settings.api_url, settings.api_key, lambda: ThroughHttpx.to(self), sleep=at_once)
+        def transport() -> Transport:
+            return through(ThroughHttpx.to(self), settings.api_url)
+
+        http = Http(settings.api_url, settings.api_key, transport, sleep=at_once)
         return Upstream(http, settings.dialect)
 
 
