@@ -106,6 +106,11 @@ frameworks: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python bench/compare.py $(BENCH)
 
+# Needs redis-server and nginx (Debian: redis-server, nginx-light); installs FastMCP into an environment of its own.
+.PHONY: bench-hosted
+bench-hosted: $(VENV)/.dev
+	PYTHONPATH=server:tools:tests $(BIN)/python -P bench/hosted.py $(BENCH)
+
 # What agents make of the tools: docs/evals.md. The two scripted ones, or EVALS='--agent "claude -p {prompt} ..."'.
 evals: $(VENV)/.dev
 	@$(BIN)/python -m evals $(EVALS)

@@ -166,6 +166,10 @@ def test_a_claim_that_names_a_team_one_is_not_in_is_refused(team: str, beside: P
         ("[teams.a]\napi-key-env = 'RESEARCH_KEY'\nmembers.users = ['anna']", "members: users: not known there"),
         ("[teams.a]\napi-key-env = 'RESEARCH_KEY'\nmembers.subjects = 'anna'", "members.subjects: expected a list"),
         ("[teams.a]\napi-key-env = 'RESEARCH_KEY'\nmembers.emails = ['']", "members.emails: expected a list"),
+        *(
+            (f"[teams.a]\napi-key-env = 'RESEARCH_KEY'\nmembers.emails = ['{glob}']", "globs with one @, such as")
+            for glob in ("*", "*example.com", "example.com", "*@*@example.com")
+        ),
         ("[teams.a]\napi-key-env = 'RESEARCH_KEY'\nmembers.groups = [1]", "members.groups: expected a list"),
         ("[teams.a]\napi-key-env = 'RESEARCH_KEY'\npolicy.readonly = true", "policy: wrong in it: readonly"),
         ("[teams.a]\napi-key-env = 'RESEARCH_KEY'\npolicy = 'strict'", "policy: expected a table"),

@@ -14,9 +14,9 @@ from hosted.issuing import SigningPair, pair
 
 
 class SmallIssuer:
-    """Documents at a port of this machine. `asked` is each path that was asked for."""
+    """Documents at a port of this machine; `/moved` redirects, `/other` is another. `asked` is each path that was."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.signing: SigningPair = pair()
         self.asked: list[str] = []
         issuer = self
@@ -28,7 +28,10 @@ class SmallIssuer:
                 issuer.asked.append(self.path)
                 found = issuer.documents().get(self.path)
                 body = json.dumps(found or {}).encode()
-                self.send_response(200 if found else 404)
+                moved = "/moved" in self.path
+                self.send_response(200 if found else 302 if moved else 404)
+                if moved:
+                    self.send_header("Location", "/.well-known/oauth-authorization-server")
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -37,12 +40,13 @@ class SmallIssuer:
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing: what was asked is counted."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Answers)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def documents(self) -> dict[str, dict[str, Any]]:
         return {
             "/.well-known/oauth-authorization-server": {"issuer": self.url, "jwks_uri": f"{self.url}/keys"},
+            "/.well-known/oauth-authorization-server/other": {"issuer": self.url, "jwks_uri": f"{self.url}/keys"},
             "/keys": {"keys": [self.signing.jwk]},
         }
 
@@ -53,8 +57,8 @@ class SmallIssuer:
 
 
 @contextmanager
-def small_issuer() -> Generator[SmallIssuer]:
-    issuer = SmallIssuer()
+def small_issuer(port: int = 0) -> Generator[SmallIssuer]:
+    issuer = SmallIssuer(port)
     thread = threading.Thread(target=issuer.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -129,6 +129,8 @@ class _Reading(Generic[PolicyT]):
         fields = _table(table, _FIELDS, where)
         members = _table(fields.get("members", {}), _MEMBERS, f"{where} members")
         lists = {kind: _strings(members.get(kind, []), f"{where} members.{kind}") for kind in _MEMBERS}
+        if any(glob.count("@") != 1 for glob in lists["emails"]):  # `*example.com` means notexample.com as well
+            raise Unreadable(f"{where} members.emails: expected addresses or globs with one @, such as *@example.com")
         return TeamEntry(
             name,
             self._key(fields, where),

@@ -26,6 +26,8 @@ PATIENCE = 30.0
 """Seconds for a whole request to come (408), and for a client to go on reading."""
 MOST_CONNECTIONS = 8192
 """Connections at a time; fewer where the process may not open so many files. Beyond, who asks nothing gives way."""
+BACKLOG = 128
+"""Connections that wait to be taken in; as many are taken in at once."""
 
 _TEXTS = {
     400: "This is no HTTP request.",
@@ -158,13 +160,16 @@ class BoundedHttp(H11Protocol):
 
 @cache
 def _most_connections() -> int:
-    """A quarter of the files that this process may open is for all else: the API, the store, its own files."""
+    """A quarter of the files that this process may open is for all else (the API, the store, its own files), and some
+    for those that are taken in at once, before they can be counted."""
     if sys.platform == "win32":
         return MOST_CONNECTIONS
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(16, min(MOST_CONNECTIONS, soft * 3 // 4))
+    if soft == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(16, min(MOST_CONNECTIONS, (soft - BACKLOG) * 3 // 4))
 
 
 class Bounds:

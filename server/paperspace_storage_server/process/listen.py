@@ -16,10 +16,13 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from paperspace_storage_server.process.bounded import BoundedHttp, Bounds
+from paperspace_storage_server.process.bounded import BACKLOG, BoundedHttp, Bounds
 from paperspace_storage_server.process.life import end_within
 
 GRACE = 1.0  # seconds for answers under way when the process is told to end
+KEPT = 75
+"""Seconds for which a connection between two requests is kept: longer than balancers keep theirs (nginx and those
+of the clouds 60), for who sends a POST into one that is being closed gets no answer, and may not repeat it."""
 LAST_RESORT = 0.7  # seconds after that, after which it ends in any case; 2 s is promised on one's own machine
 
 
@@ -91,6 +94,8 @@ async def serve_app(
     config = uvicorn.Config(
         Bounds(app),
         http=BoundedHttp,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEPT,
         ws="none",  # whatever library is installed: nothing here speaks it
         log_config=None,  # what uvicorn says goes the way of all logs: masked, and never waited for
         log_level="warning",
@@ -126,7 +131,7 @@ def _listen(host: str, port: int) -> socket.socket:
         if os.name != "nt":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(128)
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
