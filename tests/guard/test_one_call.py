@@ -245,9 +245,9 @@ def test_twenty_problems_are_named_and_the_others_are_counted() -> None:
 
 def test_an_unknown_argument_is_named_in_40_clean_characters_with_the_one_that_was_meant() -> None:
     for given, told in (
-        ("machineid", "unknown argument `machineid`; did you mean `machineId`?"),
-        ("MACHINE_ID", "unknown argument `MACHINE_ID`; did you mean `machineId`?"),
-        ("machnId", "unknown argument `machnId`; did you mean `machineId`?"),
+        ("machineid", "unknown argument `machineid` (did you mean `machineId`?)"),
+        ("MACHINE_ID", "unknown argument `MACHINE_ID` (did you mean `machineId`?)"),
+        ("machnId", "unknown argument `machnId` (did you mean `machineId`?)"),
         ("x" * 41, f"unknown argument `{'x' * 40}`; this tool takes machineId, name, note, waitSeconds"),
         ("q\u202eq\x1b[0m", "unknown argument `qq`; this tool takes machineId, name, note, waitSeconds"),
     ):

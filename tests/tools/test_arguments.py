@@ -68,8 +68,8 @@ async def test_every_problem_is_named_at_once_and_nothing_is_sent() -> None:
     assert text == (
         "create_shared_drive: `name` must be text without control, direction-changing or invisible characters; "
         "`size` must be at least 1; `region` is required; `privateNetworkId` is required; "
-        "unknown argument `privateNetworkID`; did you mean `privateNetworkId`?; "
-        "unknown argument `regoin`; did you mean `region`?. Correct and call again; nothing was sent."
+        "unknown argument `privateNetworkID` (did you mean `privateNetworkId`?); "
+        "unknown argument `regoin` (did you mean `region`?). Correct and call again; nothing was sent."
     )
 
 

@@ -89,6 +89,6 @@ def _unknown(name: str, model: type[Arguments]) -> str:
     lowered = {one.lower(): one for one in known}
     near = difflib.get_close_matches(to_camel(name).lower(), list(lowered), 1, cutoff=0.5)
     if near:
-        return f"unknown argument `{clean(name)[:40]}`; did you mean `{lowered[near[0]]}`?"
+        return f"unknown argument `{clean(name)[:40]}` (did you mean `{lowered[near[0]]}`?)"
     takes = ", ".join(known) if known else "no arguments"
     return f"unknown argument `{clean(name)[:40]}`; this tool takes {takes}"
