@@ -57,6 +57,19 @@ def refusal(teams: Teams[Policy], identity: Identity) -> str:
     return error.value.why
 
 
+def test_who_was_found_once_is_found_again_and_another_is_not_taken_for_them(beside: Path) -> None:
+    teams = read(FILE, beside)
+    for _ in range(2):
+        assert teams.of(person("anna")).name == "research"
+        assert teams.of(person("ben", groups=("/ops",))).name == "Ops 2.0"
+        assert refusal(teams, person("ben")) == refusal(teams, person("Anna"))
+        assert "does not exist" in refusal(teams, token("anna", None))
+        assert "may not act" in refusal(teams, person("anna", team="Ops 2.0"))
+    for number in range(10_100):  # who is found is remembered up to a bound
+        assert teams.of(person(f"guest{number}", groups=("on-call",))).name == "Ops 2.0"
+    assert teams.of(person("anna")).name == "research"
+
+
 def test_a_team_has_a_key_members_and_a_policy(beside: Path) -> None:
     teams = read(FILE, beside)
     assert list(teams.entries) == ["research", "Ops 2.0"]

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,53 @@ async def test_the_file_is_the_owners_alone_also_where_it_was_not(tmp_path: Path
     assert await again.get("a") == "1"
     assert file.stat().st_mode & 0o777 == 0o600
     await again.aclose()
+
+
+def _mode(file: Path) -> str:
+    with closing(sqlite3.connect(file)) as db:
+        mode: str = db.execute("PRAGMA journal_mode").fetchone()[0]
+    return mode
+
+
+@pytest.mark.parametrize("local", [True, False])
+async def test_the_journal_is_written_ahead_only_where_no_other_machine_can_be_in_the_file(
+    local: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_local(folder: Path) -> bool:
+        return local
+
+    monkeypatch.setattr(sqlite, "_is_local", is_local)
+    file = tmp_path / "state.db"
+    store, twin = SqliteStore(file), SqliteStore(file)
+    await store.put("a", "1", 60)
+    assert await twin.get("a") == "1"
+    files = ["state.db", "state.db-shm", "state.db-wal"] if local else ["state.db"]
+    assert sorted(os.listdir(tmp_path)) == files
+    assert {os.stat(tmp_path / name).st_mode & 0o777 for name in files} == {0o600}
+    assert _mode(file) == ("wal" if local else "delete")
+    await store.aclose()
+    await twin.aclose()
+
+
+@pytest.mark.parametrize(
+    ("mounts", "local"),
+    [
+        ("22 1 {here} / / rw shared:1 - ext4 /dev/sda1 rw\n", True),
+        ("22 1 {here} / / rw - overlay overlay rw,lowerdir=/a - nfs\n23 1 0:99 / /x rw - nfs4 host:/ rw\n", True),
+        ("22 1 {here} / / rw shared:1 master:2 - nfs4 host:/home rw\n", False),
+        ("22 1 {here} / / rw - fuse.sshfs host: rw\n", False),
+        ("22 1 {here} / / rw - ext4 /dev/sda1 rw\n24 1 {here} / /y rw - nfs host:/ rw\n", False),
+        ("22 1 0:99 / / rw - ext4 /dev/sda1 rw\n", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_folder_is_local_only_where_linux_says_so(mounts: str | None, local: bool, tmp_path: Path) -> None:
+    said = tmp_path / "mountinfo"
+    if mounts is not None:
+        device = tmp_path.stat().st_dev
+        said.write_text(mounts.format(here=f"{os.major(device)}:{os.minor(device)}"), encoding="utf-8")
+    assert sqlite._is_local(tmp_path, said) is local  # pyright: ignore[reportPrivateUsage]  # a network's disk cannot be had here
 
 
 async def test_nothing_is_made_before_it_is_used(tmp_path: Path) -> None:

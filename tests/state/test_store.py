@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from paperspace_storage_server.state.store import key_of
+from paperspace_storage_server.state.store import Add, Drop, Get, Put, Swap, key_of
 from state.conftest import Form
 
 pytestmark = pytest.mark.anyio
@@ -50,6 +50,26 @@ async def test_a_value_is_replaced_or_dropped_only_where_it_is_what_was_seen(for
     assert await form.twin.drop("a")
     assert not await form.twin.drop("a")
     assert await form.store.get("a") is None
+
+
+async def test_what_is_done_together_is_what_each_step_does_alone(form: Form) -> None:
+    await form.store.put("old", "1", 10)
+    said = await form.store.together(
+        Add("turn", "mine", 10), Get("old"), Put("new", "2", None), Swap("old", "1", "3", 20), Drop("new", "other")
+    )
+    assert said == [True, "1", None, True, False]
+    await form.pass_time(15)
+    assert [await form.twin.get(key) for key in ("turn", "old", "new")] == [None, "3", "2"]
+    assert await form.twin.together(Drop("new"), Drop("new"), Get("new"), Get("old")) == [True, False, None, "3"]
+    assert await form.twin.together() == []
+
+
+async def test_what_follows_an_add_or_a_swap_that_did_not_happen_is_left_out(form: Form) -> None:
+    await form.store.put("turn", "theirs", 10)
+    assert await form.twin.together(Add("turn", "mine", 10), Put("a", "1", 10)) == [False]
+    assert await form.twin.together(Get("a"), Swap("turn", "mine", "mine", 10), Put("a", "1", 10)) == [None, False]
+    assert await form.store.get("a") is None
+    assert await form.store.get("turn") == "theirs"
 
 
 async def test_an_expired_value_can_neither_be_replaced_nor_dropped(form: Form) -> None:

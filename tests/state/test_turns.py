@@ -116,7 +116,7 @@ async def test_the_next_creation_of_a_name_sees_one_whose_outcome_is_open(form: 
         await first.opens("sent at noon")
     async with theirs.one_at_a_time("shared drive", "data", 0) as second:
         assert second.earlier == "sent at noon"
-        await second.settled()
+        second.settled()
     async with ours.one_at_a_time("shared drive", "data", 0) as third:
         assert third.earlier is None
 

@@ -7,7 +7,7 @@ import re
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paperspace_storage_server.api.upstream import codec_of
@@ -23,10 +23,14 @@ from paperspace_storage_tools.errors import (
     Unsupported,
     describe,
 )
+from paperspace_storage_tools.models import Page
 from paperspace_storage_tools.ports import DriveQuery, SnapshotQuery
 
 from .every_operation import OPERATIONS, Known, answer
 
+names = st.sampled_from(
+    ["data", "Data", "a/b", 'quoted "x"', "back\\slash", "d\u00e4ta", "tab\t", "\ufffd", "\U0001f5ff"]
+)
 each = pytest.mark.parametrize("known", OPERATIONS, ids=str)
 ERROR = {"code": "BAD", "message": "not so"}
 
@@ -320,3 +324,66 @@ def test_a_live_cursor_counts_only_beside_has_more(more: bool, cursor: str | Non
     operation = codec_of("live").list_snapshots(SnapshotQuery())
     page = operation.decode(answer({"hasMore": more, "nextPage": cursor, "items": []})).value
     assert (page.has_more, page.next_page) == (more, told)
+
+
+LISTS: dict[str, dict[str, Any]] = {
+    "drives": {"id": "x", "size": 250, "region": "ny2"},
+    "snapshots": {"id": "x", "machineId": "ps1"},
+    "providers": {"id": "x"},
+}
+
+
+@settings(deadline=None)  # the first of all builds the models
+@given(
+    st.sampled_from(["published", "live"]),
+    st.sampled_from(sorted(LISTS)),
+    st.lists(names, max_size=6),
+    names,
+    st.data(),
+)
+def test_who_looks_for_a_name_finds_all_of_that_name_however_it_is_written_and_the_next_page(
+    dialect: Dialect, what: str, there: list[str], wanted: str, data: st.DataObject
+) -> None:
+    codec = codec_of(dialect)
+    query = SnapshotQuery(limit=data.draw(st.sampled_from([3, 120])))
+
+    def page(answered: Answer, named: str | None) -> Page[Any]:
+        if what == "drives":
+            return codec.list_drives(DriveQuery(name=wanted, limit=query.limit), named=named).decode(answered).value
+        if what == "snapshots":
+            return codec.list_snapshots(query, named=named).decode(answered).value
+        return codec.list_providers(query, named=named).decode(answered).value
+
+    items = [{**LISTS[what], "id": f"x{number}", "name": name} for number, name in enumerate(there)]
+    more = {"hasMore": True, "nextPage": "x9"} if data.draw(st.booleans()) else {"hasMore": False}
+    whole = items if dialect == "published" else {"items": items, **more}
+    answered = Answer(200, "application/json", json.dumps(whole, ensure_ascii=data.draw(st.booleans())).encode())
+    full, light = page(answered, None), page(answered, wanted)
+    assert [one for one in light.items if one.name == wanted] == [one for one in full.items if one.name == wanted]
+    if what == "snapshots" or dialect == "live":
+        assert (light.has_more, light.next_page) == (full.has_more, full.next_page)
+    elif not light.items:
+        assert light.next_page is None  # the whole list has come
+
+
+@pytest.mark.parametrize("dialect", ["published", "live"])
+def test_who_looks_for_a_name_reads_nothing_but_ids_where_it_is_not_and_takes_no_rubbish_for_a_list(
+    dialect: Dialect,
+) -> None:
+    codec = codec_of(dialect)
+    strange: list[dict[str, Any]] = [{"id": "x1", "name": 7, "size": "large"}]
+    for named, made in (("data", "[]"), (None, "Malformed")):
+        for operation in (
+            codec.list_drives(DriveQuery(), named=named),
+            codec.list_snapshots(SnapshotQuery(), named=named),
+            codec.list_providers(SnapshotQuery(), named=named),
+        ):
+            whole = strange if dialect == "published" else {"items": strange, "hasMore": False}
+            try:
+                said = str(operation.decode(Answer(200, "application/json", json.dumps(whole).encode())).value.items)
+            except Malformed:
+                said = "Malformed"
+            assert said == made
+            for rubbish in (b"{", b"[7]", b'[{"name":"x"}]', b"<html>", b"7", b'{"code":"a","message":"b"}'):
+                with pytest.raises(Malformed):
+                    operation.decode(Answer(200, "application/json", rubbish))

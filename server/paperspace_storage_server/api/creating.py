@@ -134,7 +134,7 @@ async def _answered(api: Performing, wanted: Wanted[ResourceT], waiting: _Open) 
             if others:
                 await creation.opens(_written(others))
             else:
-                await creation.settled()
+                creation.settled()
 
 
 class _Turn(Generic[ResourceT]):
@@ -221,7 +221,7 @@ class _Turn(Generic[ResourceT]):
             if open := [*self._others, *waiting]:
                 await self._creation.opens(_written(open))
             else:
-                await self._creation.settled()
+                self._creation.settled()
 
     def _same(self) -> list[_Open]:
         return [one for one in self._others if one.wanted == self._wanted.digest]

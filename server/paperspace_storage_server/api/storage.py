@@ -96,7 +96,11 @@ class _Drives:
             fields=(new.name, new.size, new.region, new.private_network_id),
             fits=fits,
             make=lambda codec: codec.create_drive(new),
-            page=lambda after: self.list(DriveQuery(name=new.name, after=after, limit=LARGEST_PAGE)),
+            page=lambda after: self._api.perform(
+                lambda codec: codec.list_drives(
+                    DriveQuery(name=new.name, after=after, limit=LARGEST_PAGE), named=new.name
+                )
+            ),
             check="Look with list_shared_drives before trying again.",
         )
         return await create(self._api, wanted)
@@ -139,7 +143,11 @@ class _Snapshots:
             fields=(new.machine_id, new.name, new.note),
             fits=fits,
             make=lambda codec: codec.create_snapshot(new),
-            page=lambda after: self.list(SnapshotQuery(machine_id=new.machine_id, after=after, limit=LARGEST_PAGE)),
+            page=lambda after: self._api.perform(
+                lambda codec: codec.list_snapshots(
+                    SnapshotQuery(machine_id=new.machine_id, after=after, limit=LARGEST_PAGE), named=new.name
+                )
+            ),
             check="Look with list_snapshots (machineId) before trying again.",
         )
         return await create(self._api, wanted, again=again, then=then)
@@ -197,7 +205,9 @@ class _Providers:
             fields=(new.name, new.type, *place, new.is_team_default),
             fits=fits,
             make=lambda codec: codec.create_provider(new),
-            page=lambda after: self.list(Query(after=after, limit=LARGEST_PAGE)),
+            page=lambda after: self._api.perform(
+                lambda codec: codec.list_providers(Query(after=after, limit=LARGEST_PAGE), named=new.name)
+            ),
             check="Look with list_storage_providers before trying again.",
         )
         return await create(self._api, wanted)

@@ -22,6 +22,7 @@ PolicyT = TypeVar("PolicyT")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 _FIELDS = ("api-key-env", "api-key-file", "members", "policy")
+_MOST_FOUND = 10_000
 _MEMBERS = ("subjects", "emails", "groups")
 
 
@@ -58,13 +59,23 @@ class Teams(Generic[PolicyT]):
     def __init__(self, entries: Sequence[TeamEntry[PolicyT]], team_claim: str | None) -> None:
         self.entries: dict[str, TeamEntry[PolicyT]] = {entry.name: entry for entry in entries}
         self._team_claim = team_claim
+        self._found: dict[Identity, TeamEntry[PolicyT]] = {}
 
     def of(self, identity: Identity) -> TeamEntry[PolicyT]:
-        """The team that the bearer of a token acts for.
+        """The team that the bearer of a token acts for, looked for once in one reading of the file.
 
         Raises:
             NotForAnyTeam: there is none, or it is not said which of several.
         """
+        entry = self._found.get(identity)
+        if entry is None:
+            entry = self._look_for(identity)
+            if len(self._found) >= _MOST_FOUND:
+                self._found.clear()
+            self._found[identity] = entry
+        return entry
+
+    def _look_for(self, identity: Identity) -> TeamEntry[PolicyT]:
         if identity.issuer is None:
             entry = self.entries.get(identity.team or "")
             if entry is None:

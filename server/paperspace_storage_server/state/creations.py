@@ -7,9 +7,9 @@ outlives a cancelled call, a lost answer and a killed process, and the next crea
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
-from paperspace_storage_server.state.store import Store, key_of
+from paperspace_storage_server.state.store import Put, Store, key_of
 from paperspace_storage_server.state.turns import Turn, turn
 from paperspace_storage_tools.errors import StoreUnavailable
 
@@ -32,19 +32,18 @@ class Creation:
         Raises:
             StoreUnavailable: it could not be written down, or the turn was lost: do not send.
         """
-        if not await self._turn.keep():
+        if not await self._turn.keep(Put(self._key, what, REMEMBERED)):
             raise StoreUnavailable("the turn of this creation was lost")
-        await self._store.put(self._key, what, REMEMBERED)
+        self._turn.drops.discard(self._key)
 
     async def forget(self, what: str) -> None:
         """Forget it where it is still as it was written down: the turn may be another's by now."""
         await self._store.drop(self._key, what)
 
-    async def settled(self) -> None:
-        """The outcome is known, of this one and of the earlier one. Where the store is away the record stays: the
-        next creation looks once more than it needs."""
-        with suppress(StoreUnavailable):
-            await self._store.drop(self._key)
+    def settled(self) -> None:
+        """The outcome is known, of this one and of the earlier one: the record goes with the turn. Where the store is
+        away it stays, and the next creation looks once more than it needs."""
+        self._turn.drops.add(self._key)
 
 
 class Creations:
@@ -63,5 +62,5 @@ class Creations:
             StoreUnavailable: the store is away.
         """
         key = key_of("open", self._team, kind, name)
-        async with turn(self._store, key_of("turn", self._team, kind, name), wait) as held:
-            yield Creation(self._store, key, held, await self._store.get(key))
+        async with turn(self._store, key_of("turn", self._team, kind, name), wait, read=key) as held:
+            yield Creation(self._store, key, held, held.found)

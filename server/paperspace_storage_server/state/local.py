@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from paperspace_storage_server.state.memory import MemoryStore
-from paperspace_storage_server.state.store import Store
+from paperspace_storage_server.state.store import Step, Store
 
 T = TypeVar("T")
 
@@ -34,6 +34,9 @@ class LocalStore:
 
     async def drop(self, key: str, old: str | None = None) -> bool:
         return await self._try(lambda store: store.drop(key, old))
+
+    async def together(self, *steps: Step) -> list[str | bool | None]:
+        return await self._try(lambda store: store.together(*steps))
 
     async def draw(self, key: str, limit: int, seconds: float, *, take: bool = True) -> float:
         return await self._try(lambda store: store.draw(key, limit, seconds, take=take))

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from paperspace_storage_server.state.store import Step, one_by_one
 from paperspace_storage_tools.errors import StoreUnavailable
 
 MOST = 100_000
@@ -46,6 +47,9 @@ class MemoryStore:
             return False
         del self._values[key]
         return True
+
+    async def together(self, *steps: Step) -> list[str | bool | None]:
+        return await one_by_one(self, steps)
 
     async def draw(self, key: str, limit: int, seconds: float, *, take: bool = True) -> float:
         if limit <= 0:

@@ -14,6 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from paperspace_storage_server.state.store import Step, one_by_one
 from paperspace_storage_tools.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -84,6 +85,9 @@ class RedisStore:
         if old is None:
             return bool(await self._within(self._redis.delete(PREFIX + key)))
         return bool(await self._within(self._run(_DROP, key, old)))
+
+    async def together(self, *steps: Step) -> list[str | bool | None]:
+        return await one_by_one(self, steps)
 
     async def draw(self, key: str, limit: int, seconds: float, *, take: bool = True) -> float:
         if limit <= 0:

@@ -15,9 +15,11 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from paperspace_storage_server.state.store import Add, Drop, Get, Put, Step, Swap, ended
 from paperspace_storage_tools.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -31,6 +33,8 @@ _SCHEMA = (
     "CREATE TABLE draws (key TEXT NOT NULL, at REAL NOT NULL, until REAL NOT NULL)",
     "CREATE INDEX draws_of ON draws (key, at)",
 )
+_LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "bcachefs", "tmpfs", "overlay"})
+_MOST_AHEAD = 250  # pages of the journal, a MiB, before they are moved into the file
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
@@ -58,29 +62,25 @@ class SqliteStore:
         return await self._transact(lambda db, now: _get(db, key))
 
     async def add(self, key: str, value: str, seconds: float) -> bool:
-        def work(db: sqlite3.Connection, now: float) -> bool:
-            if _get(db, key) is not None:
-                return False
-            _set(db, key, value, now, seconds)
-            return True
-
-        return await self._transact(work)
+        return await self._transact(lambda db, now: _add(db, Add(key, value, seconds), now))
 
     async def put(self, key: str, value: str, seconds: float | None) -> None:
         await self._transact(lambda db, now: _set(db, key, value, now, seconds))
 
     async def swap(self, key: str, old: str, new: str, seconds: float) -> bool:
-        def work(db: sqlite3.Connection, now: float) -> bool:
-            if _get(db, key) != old:
-                return False
-            _set(db, key, new, now, seconds)
-            return True
-
-        return await self._transact(work)
+        return await self._transact(lambda db, now: _swap(db, Swap(key, old, new, seconds), now))
 
     async def drop(self, key: str, old: str | None = None) -> bool:
-        def work(db: sqlite3.Connection, now: float) -> bool:
-            return db.execute("DELETE FROM entries WHERE key = ? AND value = ifnull(?, value)", (key, old)).rowcount > 0
+        return await self._transact(lambda db, now: _drop(db, Drop(key, old)))
+
+    async def together(self, *steps: Step) -> list[str | bool | None]:
+        def work(db: sqlite3.Connection, now: float) -> list[str | bool | None]:
+            said: list[str | bool | None] = []
+            for step in steps:
+                said.append(_step(db, step, now))
+                if ended(step, said[-1]):
+                    break
+            return said
 
         return await self._transact(work)
 
@@ -150,6 +150,40 @@ def _set(db: sqlite3.Connection, key: str, value: str, now: float, seconds: floa
     db.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", (key, value, now, until))
 
 
+def _add(db: sqlite3.Connection, step: Add, now: float) -> bool:
+    if _get(db, step.key) is not None:
+        return False
+    _set(db, step.key, step.value, now, step.seconds)
+    return True
+
+
+def _swap(db: sqlite3.Connection, step: Swap, now: float) -> bool:
+    if _get(db, step.key) != step.old:
+        return False
+    _set(db, step.key, step.new, now, step.seconds)
+    return True
+
+
+def _drop(db: sqlite3.Connection, step: Drop) -> bool:
+    dropped = db.execute("DELETE FROM entries WHERE key = ? AND value = ifnull(?, value)", (step.key, step.old))
+    return dropped.rowcount > 0
+
+
+def _step(db: sqlite3.Connection, step: Step, now: float) -> str | bool | None:
+    match step:
+        case Get(key):
+            return _get(db, key)
+        case Add():
+            return _add(db, step, now)
+        case Put(key, value, seconds):
+            _set(db, key, value, now, seconds)
+            return None
+        case Swap():
+            return _swap(db, step, now)
+        case Drop():
+            return _drop(db, step)
+
+
 def _tidy(db: sqlite3.Connection, now: float) -> None:
     """Remove what has expired. Where the clock was set back, what was written counts as written now: else a lock
     or a full budget of a clock that ran years ahead would stay for years."""
@@ -175,11 +209,33 @@ def _open(file: Path) -> sqlite3.Connection:
         raise CannotUse(getattr(error, "strerror", None) or "not a usable path") from None
     db = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
     try:
+        _write_ahead(db, file)
         _prepare(db)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _write_ahead(db: sqlite3.Connection, file: Path) -> None:
+    """No transaction waits for the disk, where processes of other machines cannot be in the file."""
+    if _is_local(file.parent):
+        with suppress(sqlite3.OperationalError):  # another process is in the file at this moment: as it is, for once
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute(f"PRAGMA wal_autocheckpoint = {_MOST_AHEAD}")
+
+
+def _is_local(folder: Path, mounted: Path = Path("/proc/self/mountinfo")) -> bool:
+    """Whether the folder is certainly on a disk of this machine: Linux says what is `mounted` (proc(5))."""
+    device = os.stat(folder).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}" if sys.platform != "win32" else ""
+    try:
+        mounts = mounted.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    fields = [line.partition(" - ") for line in mounts.splitlines()]
+    kinds = {after.split(" ", 1)[0] for before, _, after in fields if before.split(" ")[2:3] == [wanted]}
+    return bool(kinds) and kinds <= _LOCAL
 
 
 def _prepare(db: sqlite3.Connection) -> None:

@@ -7,7 +7,46 @@ Every operation is atomic over all processes that share the store. Whoever canno
 from __future__ import annotations
 
 import hashlib
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """A step of `together`, as the method of that name; so are those below."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    key: str
+    value: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    key: str
+    value: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    key: str
+    old: str
+    new: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    key: str
+    old: str | None = None
+
+
+Step: TypeAlias = Get | Add | Put | Swap | Drop
 
 
 class Store(Protocol):
@@ -36,6 +75,13 @@ class Store(Protocol):
         """Remove the value, with `old` only where it is that; whether it did."""
         ...
 
+    async def together(self, *steps: Step) -> list[str | bool | None]:
+        """What each step says, one after the other, at the price of one where the store can.
+
+        What follows an `Add` or a `Swap` that did not happen is left out. Each step is atomic; all of them need not be.
+        """
+        ...
+
     async def draw(self, key: str, limit: int, seconds: float, *, take: bool = True) -> float:
         """Take one of the `limit` that any `seconds` in a row may have; with `take` false only look.
 
@@ -57,3 +103,29 @@ def key_of(space: str, *parts: str) -> str:
     """A key of bounded length in which no part can imitate another, and from which none can be read."""
     whole = "".join(f"{len(part)}:{part}" for part in parts)
     return f"{space}:{hashlib.sha256(whole.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+async def one_by_one(store: Store, steps: tuple[Step, ...]) -> list[str | bool | None]:
+    """`together` of a store to which a step more costs nothing, or as much as any."""
+    said: list[str | bool | None] = []
+    for step in steps:
+        match step:
+            case Get(key):
+                said.append(await store.get(key))
+            case Add(key, value, seconds):
+                said.append(await store.add(key, value, seconds))
+            case Put(key, value, until):
+                await store.put(key, value, until)
+                said.append(None)
+            case Swap(key, old, new, seconds):
+                said.append(await store.swap(key, old, new, seconds))
+            case Drop(key, only):
+                said.append(await store.drop(key, only))
+        if ended(step, said[-1]):
+            break
+    return said
+
+
+def ended(step: Step, said: str | bool | None) -> bool:
+    """Whether what follows this step is left out."""
+    return said is False and isinstance(step, Add | Swap)

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from paperspace_storage_server.state.store import Store
+from paperspace_storage_server.state.store import Add, Drop, Get, Step, Store, Swap
 from paperspace_storage_tools.errors import StoreUnavailable
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -31,19 +31,27 @@ class Turn:
         self._key = key
         self._mine = secrets.token_hex(8)
         self._lease = lease
+        self.found: str | None = None
+        """What `take` read along with it."""
+        self.drops: set[str] = set()
+        """Keys that are forgotten when it ends."""
 
-    async def take(self) -> bool:
-        """Whether it is had now."""
-        return await self._store.add(self._key, self._mine, self._lease)
+    async def take(self, read: str | None = None) -> bool:
+        """Whether it is had now; then the value of the key `read` is in `found`."""
+        steps = (Get(read),) if read is not None else ()
+        had, *found = await self._store.together(Add(self._key, self._mine, self._lease), *steps)
+        self.found = next((one for one in found if isinstance(one, str)), None)
+        return had is True
 
-    async def keep(self) -> bool:
-        """Whether it is still had; if so, for a whole lease from now."""
-        return await self._store.swap(self._key, self._mine, self._mine, self._lease)
+    async def keep(self, *then: Step) -> bool:
+        """Whether it is still had; if so, for a whole lease from now, and with these steps done."""
+        said = await self._store.together(Swap(self._key, self._mine, self._mine, self._lease), *then)
+        return said[0] is True
 
     async def end(self) -> None:
         """Give it back. Where the store is away the lease ends it."""
         with suppress(StoreUnavailable):
-            await self._store.drop(self._key, self._mine)
+            await self._store.together(*map(Drop, self.drops), Drop(self._key, self._mine))
 
 
 @asynccontextmanager
@@ -52,11 +60,13 @@ async def turn(
     key: str,
     wait: float,
     *,
+    read: str | None = None,
     lease: float = LEASE,
     sleep: Sleep = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncGenerator[Turn]:
-    """Hold the turn of this key, waited for up to `wait` seconds, and renewed while the block runs.
+    """Hold the turn of this key, waited for up to `wait` seconds, and renewed while the block runs. What stands under
+    the key `read` when it is had is in its `found`.
 
     Raises:
         TurnNotHad: it did not come in time.
@@ -66,7 +76,7 @@ async def turn(
     until = clock() + wait
     pause = _LOOK_FIRST
     try:
-        while not await mine.take():
+        while not await mine.take(read):
             left = until - clock()
             if left <= 0:
                 raise TurnNotHad

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from itertools import chain
-from typing import Protocol, TypeVar, cast
+from typing import Annotated, Protocol, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, to_json
 
 from paperspace_storage_server.wire.messages import Answer
 from paperspace_storage_server.wire.parsing import parsed, whole_characters
@@ -26,11 +26,14 @@ class _Issue(BaseModel):
     message: str = ""
 
 
-class _Id(BaseModel):
+class Identified(BaseModel):
+    """All that is read of a resource which is not the one that is looked for."""
+
     id: str
 
 
-_ID = TypeAdapter(_Id)
+_ID = TypeAdapter(Identified)
+IDS = TypeAdapter(Annotated[list[Identified], FailFast()])
 
 
 class ErrorBody(BaseModel):
@@ -65,6 +68,20 @@ def read_each(answer: Answer, adapter: TypeAdapter[list[T]], *, kind: Kind, stat
     """
     values = _values(answer, adapter, kind=kind, id=None, statuses=statuses)
     return next(values) if len(answer.body) <= LARGEST_WHOLE else chain.from_iterable(values)
+
+
+def lacks(answer: Answer, name: str | None) -> bool:
+    """Whether certainly nothing in this answer has that name; of None, nothing is certain.
+
+    Most creations look for a name that is not there yet: so the list need not become resources for that. A name that is
+    written with escapes, or that stands for half characters, may be there all the same.
+    """
+    if name is None or "\ufffd" in name or b"\\" in answer.body:
+        return False
+    try:
+        return to_json(name) not in answer.body
+    except ValueError:
+        return False  # half characters of ours, which no answer holds; the request will say so
 
 
 def _values(

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, FailF
 from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
-from paperspace_storage_server.wire.answers import expect_deleted, of_id, of_new, read
+from paperspace_storage_server.wire.answers import Identified, expect_deleted, lacks, of_id, of_new, read
 from paperspace_storage_server.wire.messages import (
     Answer,
     Decoded,
@@ -188,6 +188,7 @@ class _Session(_Wire):
 _DRIVE = TypeAdapter(_Drive)
 _DRIVES = TypeAdapter(_Page[_Drive])
 _SNAPSHOT = TypeAdapter(Snapshot)
+_IDS = TypeAdapter(_Page[Identified])
 _SNAPSHOTS = TypeAdapter(_Page[Snapshot])
 _WITH_EVENT = TypeAdapter(_SnapshotWithEvent)
 _EVENT = TypeAdapter(MachineEvent)
@@ -207,8 +208,10 @@ class Live:
 
     # --- shared drives
 
-    def list_drives(self, query: DriveQuery) -> Operation[Page[SharedDrive]]:
+    def list_drives(self, query: DriveQuery, named: str | None = None) -> Operation[Page[SharedDrive]]:
         def decode(answer: Answer) -> Decoded[Page[SharedDrive]]:
+            if lacks(answer, named):
+                return _page(list[Decoded[SharedDrive]](), *_without_items(answer, "shared drive"))
             page = read(answer, _DRIVES, kind="shared drive", statuses=(200,))
             return _page([item.decoded() for item in page.items], page.has_more, page.next_page)
 
@@ -235,10 +238,12 @@ class Live:
 
     # --- snapshots
 
-    def list_snapshots(self, query: SnapshotQuery) -> Operation[Page[Snapshot]]:
+    def list_snapshots(self, query: SnapshotQuery, named: str | None = None) -> Operation[Page[Snapshot]]:
         pairs = query_of({"machineId": query.machine_id, **_paging(query)})
 
         def decode(answer: Answer) -> Decoded[Page[Snapshot]]:
+            if lacks(answer, named):
+                return _page(list[Decoded[Snapshot]](), *_without_items(answer, "snapshot"))
             page = read(answer, _SNAPSHOTS, kind="snapshot", statuses=(200,))
             return _page([Decoded(item) for item in page.items], page.has_more, page.next_page)
 
@@ -271,8 +276,10 @@ class Live:
 
     # --- storage providers
 
-    def list_providers(self, query: Query) -> Operation[Page[StorageProvider]]:
+    def list_providers(self, query: Query, named: str | None = None) -> Operation[Page[StorageProvider]]:
         def decode(answer: Answer) -> Decoded[Page[StorageProvider]]:
+            if lacks(answer, named):
+                return _page(list[Decoded[StorageProvider]](), *_without_items(answer, "storage provider"))
             page = read(answer, _PROVIDERS, kind="storage provider", statuses=(200,))
             return _page([item.decoded() for item in page.items], page.has_more, page.next_page)
 
@@ -393,6 +400,12 @@ def _page(items: list[Decoded[ResultT]], has_more: bool, next_page: str | None) 
         items=[item.value for item in items], has_more=has_more, next_page=(next_page or None) if has_more else None
     )
     return Decoded(page, tuple(secret for item in items for secret in item.secrets))
+
+
+def _without_items(answer: Answer, kind: Kind) -> tuple[bool, str | None]:
+    """How a page goes on of which nothing else is wanted."""
+    page = read(answer, _IDS, kind=kind, statuses=(200,))
+    return page.has_more, page.next_page
 
 
 def _paging(query: Query) -> dict[str, str | int | None]:

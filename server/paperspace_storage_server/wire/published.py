@@ -12,8 +12,11 @@ from pydantic import FailFast, TypeAdapter
 from pydantic_core import to_json
 
 from paperspace_storage_server.wire.answers import (
+    IDS,
+    WithIdT,
     expect_deleted,
     expect_done,
+    lacks,
     of_id,
     of_new,
     page_locally,
@@ -77,8 +80,10 @@ class Published:
 
     # --- shared drives
 
-    def list_drives(self, query: DriveQuery) -> Operation[Page[SharedDrive]]:
+    def list_drives(self, query: DriveQuery, named: str | None = None) -> Operation[Page[SharedDrive]]:
         def decode(answer: Answer) -> Decoded[Page[SharedDrive]]:
+            if lacks(answer, named):
+                return Decoded(_nothing_of(answer, "shared drive"))
             drives = read_each(answer, _DRIVES, kind="shared drive", statuses=(200,))
             wanted = (
                 drive for drive in drives if query.name in (None, drive.name) and query.region in (None, drive.region)
@@ -103,7 +108,7 @@ class Published:
 
     # --- snapshots
 
-    def list_snapshots(self, query: SnapshotQuery) -> Operation[Page[Snapshot]]:
+    def list_snapshots(self, query: SnapshotQuery, named: str | None = None) -> Operation[Page[Snapshot]]:
         """Natively paged by `after` and `limit`; an order is applied here, which takes the whole list.
 
         The specification does not say what a cursor is: the last item's id is what it can be without an envelope.
@@ -116,17 +121,19 @@ class Published:
             )
         ordered = query.order_by is not None or query.order is not None
 
-        def decode(answer: Answer) -> Decoded[Page[Snapshot]]:
-            snapshots = read_each(answer, _SNAPSHOTS, kind="snapshot", statuses=(200,))
-            if ordered:
-                return Decoded(_page(snapshots, query))
-            page, last = page_locally(
-                snapshots, after=None, limit=query.limit or DEFAULT_LIMIT, id_of=lambda item: item.id
-            )
+        def cut(items: Iterable[WithIdT]) -> tuple[list[WithIdT], str | None]:
+            page, last = page_locally(items, after=None, limit=query.limit or DEFAULT_LIMIT, id_of=lambda item: item.id)
             if last is None and len(page) == query.limit:
                 last = page[-1].id
             stuck = last is not None and last == query.after  # an API that ignores `after` would page for ever
-            return Decoded(_page_of(page, None if stuck else last))
+            return page, None if stuck else last
+
+        def decode(answer: Answer) -> Decoded[Page[Snapshot]]:
+            if not ordered and lacks(answer, named):
+                _, last = cut(read_each(answer, IDS, kind="snapshot", statuses=(200,)))
+                return Decoded(_page_of(list[Snapshot](), last))
+            snapshots = read_each(answer, _SNAPSHOTS, kind="snapshot", statuses=(200,))
+            return Decoded(_page(snapshots, query) if ordered else _page_of(*cut(snapshots)))
 
         native = {} if ordered else {"after": query.after, "limit": query.limit}
         return Operation(Request("GET", "/snapshots", query_of({"machineId": query.machine_id, **native})), decode)
@@ -163,8 +170,10 @@ class Published:
 
     # --- storage providers
 
-    def list_providers(self, query: Query) -> Operation[Page[StorageProvider]]:
+    def list_providers(self, query: Query, named: str | None = None) -> Operation[Page[StorageProvider]]:
         def decode(answer: Answer) -> Decoded[Page[StorageProvider]]:
+            if lacks(answer, named):
+                return Decoded(_nothing_of(answer, "storage provider"))
             providers = read_each(answer, _PROVIDERS, kind="storage provider", statuses=(200,))
             return Decoded(_page(providers, query))
 
@@ -287,6 +296,13 @@ def _page(items: Iterable[ResourceT], query: Query) -> Page[ResourceT]:
         items, after=query.after, limit=query.limit or DEFAULT_LIMIT, id_of=lambda item: item.id
     )
     return _page_of(page, next_page)
+
+
+def _nothing_of(answer: Answer, kind: Kind) -> Page[ResourceT]:
+    """No page of a whole list, which is one all the same."""
+    for _ in read_each(answer, IDS, kind=kind, statuses=(200,)):
+        pass
+    return _page_of(list[ResourceT](), None)
 
 
 def _page_of(items: list[ResourceT], next_page: str | None) -> Page[ResourceT]:
