@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.clients import Clients, over, served
+from support.stdio_server import environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -23,7 +25,11 @@ main(["serve", "--sandbox", "--transport", "streamable-http", "--port", "0"])
 
 
 REVISIONS = ["2026-07-28", "2025-11-25"]
-FIXTURES = [sys.executable, str(HERE / "conformance_fixtures.py"), "--port", "0"]
+# Its own path, for the process of the server as it is knows no tests.
+FIXTURES = [
+    *("env", f"PYTHONPATH={environment()['PYTHONPATH']}{os.pathsep}{HERE.parent}"),
+    *(sys.executable, "-m", "support.conformance_server", "--port", "0"),
+]
 
 
 def conformance(
