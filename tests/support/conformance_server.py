@@ -51,6 +51,7 @@ from paperspace_storage_server.guard.hygiene import Json
 from paperspace_storage_server.mcp import server as ours
 from paperspace_storage_server.mcp.caller import Context
 from paperspace_storage_server.mcp.offers import Offer, list_resources, list_templates, read_resource
+from paperspace_storage_server.process.telemetry import Telemetry
 from support.conformance_tools import (
     IMAGE,
     NAME,
