@@ -80,7 +80,7 @@ def _answer(asked: Asked) -> str:
     if status is None:
         os.waitpid(child, 0)
         return "late"
-    came = {0: "passed", 5: "none"}.get(os.waitstatus_to_exitcode(status), "failed")
+    came = {0: "passed", 4: "none", 5: "none"}.get(os.waitstatus_to_exitcode(status), "failed")
     by = FIRST_FAILED.read_text(encoding="utf-8") if FIRST_FAILED.exists() else "the import, or the process"
     return f"failed {by}" if came == "failed" else came
 
