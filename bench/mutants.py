@@ -304,13 +304,30 @@ def witnesses(lines: Lines, mutant: Mutant) -> list[str]:
     tests = lines.get(file, {}).get(str(mutant.line))
     if not at_import and tests != []:  # none, though it has run: so it was at the import, too
         return (tests or [])[:MOST_TESTS]
-    by_name = dict.fromkeys(test for tests in _of_users(lines, name) for test in tests) if name else {}
+    names = _made_of(mutant.file, name) if name else []
+    by_name = dict.fromkeys(test for tests in _of_users(lines, names) for test in tests)
     every = dict.fromkeys(test for tests in lines.get(file, {}).values() for test in tests)
     return list(dict.fromkeys([*list(by_name)[:MOST_TESTS], *list(every)[: MOST_TESTS // 2]]))
 
 
-def _of_users(lines: Lines, name: str) -> Iterator[list[str]]:
-    word = re.compile(rf"\b{re.escape(name)}\b")
+def _made_of(file: Path, name: str) -> list[str]:
+    """The name, and those that the file makes of it when it is imported."""
+    names, body = [name], ast.parse((ROOT / file).read_text(encoding="utf-8")).body
+    for node in body:
+        used = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+        match node:
+            case ast.Assign(targets=[ast.Name(id=made)]) | ast.AnnAssign(target=ast.Name(id=made)):
+                if used & set(names):
+                    names.append(made)
+            case _:
+                pass
+    return list(dict.fromkeys(names))
+
+
+def _of_users(lines: Lines, names: list[str]) -> Iterator[list[str]]:
+    if not names:
+        return
+    word = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b")
     for file, of_file in lines.items():
         for number, text in enumerate((ROOT / SERVER / file).read_text(encoding="utf-8").splitlines(), 1):
             if word.search(text):
