@@ -85,10 +85,10 @@ def _problems(error: ValidationError, model: type[Arguments]) -> Iterable[str]:
 
 
 def _unknown(name: str, model: type[Arguments]) -> str:
-    known = [to_camel(field) for field in model.model_fields]
+    shown, known = clean(name)[:40], [to_camel(field) for field in model.model_fields]
     lowered = {one.lower(): one for one in known}
     near = difflib.get_close_matches(to_camel(name).lower(), list(lowered), 1, cutoff=0.5)
     if near:
-        return f"unknown argument `{clean(name)[:40]}` (did you mean `{lowered[near[0]]}`?)"
+        return f"unknown argument `{shown}` (did you mean `{lowered[near[0]]}`?)"
     takes = ", ".join(known) if known else "no arguments"
-    return f"unknown argument `{clean(name)[:40]}`; this tool takes {takes}"
+    return f"unknown argument `{shown}`; this tool takes {takes}"
