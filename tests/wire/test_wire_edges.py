@@ -53,6 +53,18 @@ def test_a_list_of_128_kib_may_have_items_of_any_size_and_a_longer_one_items_of_
         assert refused(b"[" + b",".join(larger) + b"]") == f"item {place} is cut off, larger than 8 KiB, or no object"
 
 
+def test_an_item_of_a_long_list_may_be_five_deep_and_no_deeper() -> None:
+    many = b",".join([sized("a", 4000)] * 40)
+    for deep, taken in ((1, True), (4, True), (5, False)):
+        for opening, closing in ((b"[", b"]"), (b'{"x":', b"}")):
+            inner = opening * (deep - 1) + (b"[" if opening == b"[" else b"{") + closing * deep
+            body = b"[" + many + b',{"id":"deep","x":' + inner + b"}]"
+            if taken:
+                assert ids_of(body)[-1] == "deep"
+            else:
+                assert refused(body) == "item 40 is cut off, larger than 8 KiB, or no object"
+
+
 def test_a_long_list_is_read_in_parts_of_64_kib() -> None:
     """So that reading one of them holds up nobody else for longer than a moment."""
     body = b"[" + b",".join([sized("a", 99)] * 2000) + b"]"
