@@ -87,7 +87,7 @@ def _problems(error: ValidationError, model: type[Arguments]) -> Iterable[str]:
 def _unknown(name: str, model: type[Arguments]) -> str:
     shown, known = clean(name)[:40], [to_camel(field) for field in model.model_fields]
     lowered = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(to_camel(name).lower(), list(lowered), 1, cutoff=0.5)
+    near = difflib.get_close_matches(to_camel(name).lower(), lowered, cutoff=0.5)
     if near:
         return f"unknown argument `{shown}` (did you mean `{lowered[near[0]]}`?)"
     takes = ", ".join(known) if known else "no arguments"
