@@ -285,6 +285,7 @@ def test_a_secret_is_found_at_every_place_of_a_text_whatever_number_is_known(siz
         text = "x" * before + SECRET + "y" * (40 - before)
         assert known.may_hold(text)
         assert known.mask(text, "typed") == "x" * before + MASK + "y" * (40 - before)
+        assert known.may_hold("x" * before + SECRET)
     assert not known.may_hold("x" * 200)
 
 
