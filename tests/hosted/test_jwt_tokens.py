@@ -194,6 +194,11 @@ FORGED: dict[str, tuple[Callable[[], str], str]] = {
     "a kid that is a list": (lambda: OURS.token(claims(), kid=["one"]), MALFORMED),
     "a huge token": (lambda: OURS.token(claims(more="x" * LARGEST)), "the token is too long"),
     "a deep one": (lambda: OURS.token(DEEP[:4000] + DEEP[-4000:]), MALFORMED),
+    "an end beyond all times": (lambda: OURS.token(claims(exp=10**400)), MALFORMED),
+    "an end that is infinite": (lambda: OURS.token(claims(exp=float("inf"))), MALFORMED),
+    "an end that is none": (lambda: OURS.token(claims(exp=float("nan"))), MALFORMED),
+    "a beginning beyond all times": (lambda: OURS.token(claims(nbf=float("inf"))), MALFORMED),
+    "made beyond all times": (lambda: OURS.token(claims(iat=float("inf"))), MALFORMED),
     "claims that are a list": (lambda: OURS.token("[]"), MALFORMED),
     "claims that are no UTF-8": (lambda: OURS.token(b'{"iss": "\xff"}'), MALFORMED),
     "letters that look alike": (lambda: OURS.token(claims()).replace("a", "а", 1), MALFORMED),  # a Cyrillic one

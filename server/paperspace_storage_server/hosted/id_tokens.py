@@ -15,12 +15,11 @@ from jwt.exceptions import PyJWTError
 
 from paperspace_storage_server.hosted.identity import BadToken, Identity
 from paperspace_storage_server.hosted.issuer import ALGORITHMS, Issuer
-from paperspace_storage_server.hosted.jwt_tokens import LARGEST, parts_of, person_in
+from paperspace_storage_server.hosted.jwt_tokens import LARGEST, is_time, parts_of, person_in
 
 _LEEWAY = 5.0  # seconds that a clock may be behind the issuer's: for what begins, not for what ends
 _OLDEST = 600.0  # seconds since it was made: it is fetched right after signing in
 _LONGEST_KID = 256
-_NEVER = 1e12
 
 
 class BadIdToken(Exception):
@@ -61,7 +60,7 @@ class IdTokens:
         if not isinstance(typ, str) or typ.lower() != "jwt":
             raise BadIdToken("it is of another type")
         times = claims.get("exp"), claims.get("iat")
-        if not isinstance(kid, str | None) or len(kid or "") > _LONGEST_KID or not all(map(_is_time, times)):
+        if not isinstance(kid, str | None) or len(kid or "") > _LONGEST_KID or not all(map(is_time, times)):
             raise BadIdToken("it is malformed")
         await self._verify(token, str(algorithm), kid)
         self._look_at(claims, nonce)
@@ -101,8 +100,3 @@ class IdTokens:
             raise BadIdToken("it is too old")
         if not isinstance(claims["sub"], str) or not claims["sub"]:
             raise BadIdToken("it names nobody")
-
-
-def _is_time(found: object) -> bool:
-    """Seconds that some clock may show; what is far beyond overflows in the end."""
-    return isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found < _NEVER

@@ -33,6 +33,7 @@ _LONGEST_KID = 256
 _LONGEST_SUBJECT = 255  # as OpenID Connect has it (Core, 2): each is kept for as long as somebody is counted
 _LEEWAY = 5.0  # seconds that a clock may be behind the issuer's: for what begins, not for what ends
 _MOST_REMEMBERED = 10_000
+_NEVER = 1e12
 
 _NOT_MADE_FOR_US = "the token was not made for this server"
 
@@ -118,11 +119,7 @@ class JwtTokens:
 
     def _identity(self, claims: dict[str, Any]) -> Identity:
         expires, subject = claims["exp"], claims["sub"]
-        if (
-            not isinstance(expires, int | float)
-            or isinstance(expires, bool)
-            or not 0 < len(subject) <= _LONGEST_SUBJECT
-        ):
+        if not is_time(expires) or not 0 < len(subject) <= _LONGEST_SUBJECT:
             raise BadToken("the token is malformed")
         if expires <= self._clock():
             raise BadToken("the token has expired")  # the leeway is not for this end
@@ -189,3 +186,8 @@ def _words(claim: object, *, split: bool = True) -> frozenset[str]:
     if isinstance(claim, list):
         return frozenset(one for one in cast("list[object]", claim) if isinstance(one, str))
     return frozenset()
+
+
+def is_time(found: object) -> bool:
+    """Seconds that some clock may show; what is far beyond overflows in the end."""
+    return isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found < _NEVER
