@@ -252,8 +252,12 @@ def with_fixtures(server: Server[Any]) -> Server[Any]:
     also("prompts/get", GetPromptRequestParams, get_prompt)
     also("completion/complete", CompleteRequestParams, complete)
     # None of our own tools mirrors an argument in a header, so the server looks no schema up; one of the fixtures does.
-    server.get_tool_input_schema = lambda name: TOOLS[name][1] if name in TOOLS else None
+    server.get_tool_input_schema = _schema_of
     return server
+
+
+def _schema_of(name: str) -> Json | None:
+    return TOOLS[name][1] if name in TOOLS else None
 
 
 if __name__ == "__main__":
