@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 
 from pydantic import SecretStr, ValidationError
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from paperspace_storage_server.api import storage as api
 from paperspace_storage_server.calls import call, validate
@@ -96,6 +96,16 @@ def _result(self: object, value: hygiene.Json) -> tuple[hygiene.Json, str]:
     return value, to_json(value).decode()
 
 
+def _spelled(self: object, text: str, notice: str = "") -> str:
+    return to_json({**from_json(text), "notice": notice}).decode() if notice else text
+
+
+def _results_as_they_come(stack: ExitStack) -> None:
+    """In both forms: a result that is spelled already, and one that is an object yet."""
+    _swap(hygiene.Hygiene, "result", _result)(stack)
+    _swap(hygiene.Hygiene, "spelled", _spelled)(stack)
+
+
 def _as_it_is(text: str) -> list[spelling.View]:
     return [spelling.View(text, range(len(text)), range(1, len(text) + 1))]
 
@@ -125,7 +135,7 @@ _real_mask = secrets.Vault.mask
 
 # The lambdas below stand in for methods of other types, so their parameters have none.
 MASKS: dict[str, Mutation] = {
-    "Hygiene.result": _swap(hygiene.Hygiene, "result", _result),
+    "Hygiene.result and Hygiene.spelled": _results_as_they_come,
     "Hygiene.failure": _swap(hygiene.Hygiene, "failure", _same),
     "Hygiene.progress": _swap(hygiene.Hygiene, "progress", _same),
     "Hygiene.for_person": _swap(hygiene.Hygiene, "for_person", _same),
