@@ -41,13 +41,20 @@ class Served:
     url: str
 
     @property
+    def host(self) -> str:
+        """The name that it is asked under, past nginx as well."""
+        return f"127.0.0.1:{self.behind}"
+
+    def headers(self, token: str | None = None) -> dict[str, str]:
+        return {"Host": self.host, **({} if token is None else {"Authorization": f"Bearer {token}"})}
+
+    @property
     def token(self) -> str:
         return self.issuer.token(self.url, "anna")
 
     def ask(self, token: str | None = None, path: str = "/v1/shared-drives", port: int | None = None) -> int:
         with closing(http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=20)) as connection:
-            headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-            connection.request("GET", path, headers=headers)
+            connection.request("GET", path, headers=self.headers(token))
             answer = connection.getresponse()
             answer.read()
             return answer.status
@@ -114,7 +121,7 @@ AMBIGUOUS = (
 @pytest.mark.parametrize("directly", [False, True])
 def test_no_request_hides_in_another_to_be_answered_in_a_members_place(served: Served, directly: bool) -> None:
     port, token = (served.port, served.token) if directly else (served.behind, served.token)
-    rest = f" /v1/shared-drives HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n".encode()
+    rest = f" /v1/shared-drives HTTP/1.1\r\nHost: {served.host}\r\nAuthorization: Bearer {token}\r\n".encode()
     good, head = b"GET" + rest + b"\r\n", b"POST" + rest
     for lengths in AMBIGUOUS:
         with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as attacker:
@@ -127,7 +134,7 @@ def test_no_request_hides_in_another_to_be_answered_in_a_members_place(served: S
                         answered += member.recv(65_536)
                 assert answered.startswith(b"HTTP/1.1 200"), (lengths, answered[:300])
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
-        connection.request("GET", "/v1/shared-drives", headers={"Authorization": f"Bearer {token}"})
+        connection.request("GET", "/v1/shared-drives", headers=served.headers(token))
         assert len(json.loads(connection.getresponse().read())) == 5
 
 
@@ -163,7 +170,7 @@ def test_forged_tokens_by_the_thousand_cost_little_and_leave_nothing(served: Ser
     with closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)) as connection:
         for number in range(3000):
             token = forger.token({**claims, "n": number}, kid=("one", f"k{number}")[number % 2])
-            connection.request("GET", "/v1/shared-drives", headers={"Authorization": f"Bearer {token}"})
+            connection.request("GET", "/v1/shared-drives", headers=served.headers(token))
             answer = connection.getresponse()
             answer.read()
             assert answer.status == 401
@@ -174,7 +181,7 @@ def test_forged_tokens_by_the_thousand_cost_little_and_leave_nothing(served: Ser
 
 
 def test_a_connection_that_a_balancer_keeps_is_not_closed_under_it(served: Served) -> None:
-    headers = {"Authorization": f"Bearer {served.token}"}
+    headers = served.headers(served.token)
     with closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)) as connection:
         connection.request("GET", "/v1/shared-drives", headers=headers)
         connection.getresponse().read()
