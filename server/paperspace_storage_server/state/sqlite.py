@@ -227,8 +227,10 @@ def _write_ahead(db: sqlite3.Connection, file: Path) -> None:
 
 def _is_local(folder: Path, mounted: Path = Path("/proc/self/mountinfo")) -> bool:
     """Whether the folder is certainly on a disk of this machine: Linux says what is `mounted` (proc(5))."""
+    if sys.platform == "win32":  # where there is no such number
+        return False
     device = os.stat(folder).st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}" if sys.platform != "win32" else ""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
     try:
         mounts = mounted.read_text(encoding="utf-8", errors="replace")
     except OSError:
