@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 import time
 from pathlib import Path
@@ -45,13 +46,22 @@ def test_how_an_agent_ends_is_a_result(tmp_path: Path, script: str, ended: str) 
 
 
 def test_an_agent_that_hangs_is_stopped_with_all_that_it_started(tmp_path: Path) -> None:
-    began = time.monotonic()
-    hanging = Agent("sh", ("sh", "-c", "sleep 600 & echo $!; wait"))
-    assert run(hanging, "", tmp_path, 0.5) == "stopped after 0.5 s"
-    assert time.monotonic() - began < 30
-    child = int(said(tmp_path))
-    status = Path(f"/proc/{child}/stat")
-    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+    held = tmp_path / "held"  # by whatever the agent has started, for as long as it lives
+    os.mkfifo(held)
+    reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        began = time.monotonic()
+        hanging = Agent("sh", ("sh", "-c", f"exec 3>'{held}'; echo >&3; sleep 600 & wait"))
+        assert run(hanging, "", tmp_path, 0.5) == "stopped after 0.5 s"
+        assert time.monotonic() - began < 30
+        ended = b""
+        while select.select([reader], [], [], 30)[0] and (more := os.read(reader, 1)):
+            ended = more
+        assert ended == b"\n"  # it was begun, and nobody holds it any more
+        assert select.select([reader], [], [], 0)[0]
+        assert os.read(reader, 1) == b""
+    finally:
+        os.close(reader)
 
 
 @pytest.mark.parametrize("text", ["", "no-such-program-here -p", "x=", "unclosed 'quote"])
