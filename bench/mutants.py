@@ -150,10 +150,13 @@ class Spot:
     line: int
 
     def mutant(self) -> Mutant | None:
-        """None where nothing changes when the program runs."""
+        """None where nothing changes when the program runs, or where the tool cannot make the change."""
         plugins, mutating = _cosmic("cosmic_ray.plugins"), _cosmic("cosmic_ray.mutating")
         code = (ROOT / self.file).read_text(encoding="utf-8")
-        changed = mutating.mutate_code(code, plugins.get_operator(self.operator)(), self.number)
+        try:
+            changed = mutating.mutate_code(code, plugins.get_operator(self.operator)(), self.number)
+        except AttributeError:  # `except module.Error`, of which cosmic-ray knows a name alone
+            return None
         if changed is None or bare(changed) in (None, _bare_file(self.file)):
             return None
         lines, after = code.splitlines(), changed.splitlines()

@@ -44,7 +44,7 @@ class Recorded:
         ]
 
     def text(self) -> str:
-        """All that is in them but their own ids, which are random, so that a part of a secret's hex may be in them."""
+        """All that is in them but random ids, times and durations, whose digits may be a part of a secret's hex."""
         spans = [
             repr((span.name, dict(span.attributes or {}), span.status.description))
             + repr([(event.name, dict(event.attributes or {})) for event in span.events])
@@ -52,6 +52,14 @@ class Recorded:
             + repr(span.context.trace_state if span.context else None)
             for span in self.spans
         ]
-        metrics = self._reader.get_metrics_data()
+        found = self._reader.get_metrics_data()
+        points = [
+            repr((dict(resource.resource.attributes), scope.scope.name, one.name, one.unit, one.description))
+            + repr((dict(point.attributes or {}), [dict(seen.filtered_attributes or {}) for seen in point.exemplars]))
+            for resource in (found.resource_metrics if found else ())
+            for scope in resource.scope_metrics
+            for one in scope.metrics
+            for point in one.data.data_points
+        ]
         # Once each: of a thousand calls most say the same.
-        return "\n".join([*dict.fromkeys(spans), metrics.to_json() if metrics else ""])
+        return "\n".join(dict.fromkeys([*spans, *points]))
