@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from paperspace_storage_server.wire.messages import Dialect
-from support.servers import sandbox, server
+from support.servers import quick_sandbox, sandbox, server
 
 KEY = "pK0f3a9c71d2-Wm58zeGh6"
 SERVE = ["serve", "--transport", "streamable-http", "--port", "0", "--surfaces", "rest"]
@@ -36,9 +36,14 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, dialect: Dialect, settings: Mapping[str, str] | None = None) -> Generator[Served]:
-    """`folder` keeps the token and what local processes share; the dialect is found out, as by default."""
-    with sandbox("--dialect", dialect) as api:
+def served(
+    folder: Path, dialect: Dialect, settings: Mapping[str, str] | None = None, *, quick: bool = False
+) -> Generator[Served]:
+    """`folder` keeps the token and what local processes share; the dialect is found out, as by default.
+
+    `quick`: what the API does in the background has ended as soon as it has answered.
+    """
+    with quick_sandbox() if quick and dialect == "live" else sandbox("--dialect", dialect) as api:
         mine = {
             "HOME": str(folder),
             "PAPERSPACE_API_KEY": KEY,

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from support.stdio_server import environment
 
+OURS = ("-m", "paperspace_storage_server")
+
 
 def free_port() -> int:
     """A port that nobody listens on at the moment."""
@@ -32,8 +34,8 @@ def free_port() -> int:
 class ServerProcess:
     """`paperspace-storage-mcp` with these arguments; what it says on stderr is kept."""
 
-    def __init__(self, arguments: Sequence[str], settings: Mapping[str, str]) -> None:
-        self._command = [sys.executable, "-m", "paperspace_storage_server", *arguments]
+    def __init__(self, arguments: Sequence[str], settings: Mapping[str, str], program: Sequence[str] = OURS) -> None:
+        self._command = [sys.executable, *program, *arguments]
         self._settings = settings
         self.process: subprocess.Popen[str] | None = None
         self.said: list[str] = []
@@ -75,8 +77,10 @@ class ServerProcess:
 
 
 @contextmanager
-def server(arguments: Sequence[str], settings: Mapping[str, str]) -> Generator[ServerProcess]:
-    one = ServerProcess(arguments, settings)
+def server(
+    arguments: Sequence[str], settings: Mapping[str, str], program: Sequence[str] = OURS
+) -> Generator[ServerProcess]:
+    one = ServerProcess(arguments, settings, program)
     one.start()
     try:
         yield one
@@ -88,6 +92,13 @@ def server(arguments: Sequence[str], settings: Mapping[str, str]) -> Generator[S
 def sandbox(*arguments: str) -> Generator[str]:
     """The emulated API as a process; its base URL."""
     with server(["sandbox", "--port", "0", *arguments], {}) as one:
+        yield f"{one.address}/v1"
+
+
+@contextmanager
+def quick_sandbox() -> Generator[str]:
+    """The emulated API of production as a process, whose events end at once; its base URL."""
+    with server([], {}, [str(Path(__file__).with_name("quick_sandbox.py"))]) as one:
         yield f"{one.address}/v1"
 
 
