@@ -61,7 +61,8 @@ def test_the_scoring_tells_the_two_agents_apart_in_every_column(
         name: (False, _HARM.get(name, 0), _SECRETS.get(name, 0), "done") for name in names
     }
     for name in names:
-        assert good[name]["tokens"] < bad[name]["tokens"]
+        if name != "rotate-keys":  # whose mistake is to leave out what was to stay: it costs no token
+            assert good[name]["tokens"] < bad[name]["tokens"]
     assert all(good[name]["calls"] <= 5 for name in names)
     assert [bad[name]["calls"] for name in ("count", "find-oldest")] == [100, 100]
 

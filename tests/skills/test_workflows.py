@@ -88,5 +88,5 @@ def test_a_provider_s_keys_are_rotated_and_all_else_stays(shell: Shell) -> None:
         "REGION": before["region"],
     }
     after = shell.shown("rotate-provider-keys", values)
-    assert after == before
+    assert after == before | {"notice": 'Its keys are now those of credential profile "rotated_2026_11".'}
     assert "AKIAROTATED" not in json.dumps(after)
