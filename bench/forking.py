@@ -74,7 +74,7 @@ def _answer(asked: Asked) -> str:
     while status is None and time.monotonic() < until:
         ended, ending = os.waitpid(child, os.WNOHANG)
         status = ending if ended else None
-        time.sleep(0.01)
+        time.sleep(0.01)  # `waitpid` has no time limit of its own
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)  # with all that its tests have started
     if status is None:

@@ -130,29 +130,37 @@ def _chatty(level: str, vault: secrets.Vault) -> None:
         logging.getLogger(name).setLevel(logging.DEBUG)
 
 
+def _says(value: object) -> Callable[..., object]:
+    """Whatever it is asked, it answers this."""
+    return lambda *_given, **_named: value
+
+
+def _cut(most: int) -> Callable[[object, str], str]:
+    return lambda _, text: text[:most]
+
+
 _real_log = logs.log_to_stderr
 _real_mask = secrets.Vault.mask
 
-# The lambdas below stand in for methods of other types, so their parameters have none.
 MASKS: dict[str, Mutation] = {
     "Hygiene.result and Hygiene.spelled": _results_as_they_come,
     "Hygiene.failure": _swap(hygiene.Hygiene, "failure", _same),
     "Hygiene.progress": _swap(hygiene.Hygiene, "progress", _same),
     "Hygiene.for_person": _swap(hygiene.Hygiene, "for_person", _same),
     "Hygiene.for_audit": _swap(hygiene.Hygiene, "for_audit", _same),
-    "messages masked before they are cut": _swap(hygiene.Hygiene, "message", lambda self, text: text[:300]),  # pyright: ignore[reportUnknownLambdaType]
-    "codes masked before they are cut": _swap(hygiene.Hygiene, "code", lambda self, text: text[:40]),  # pyright: ignore[reportUnknownLambdaType]
+    "messages masked before they are cut": _swap(hygiene.Hygiene, "message", _cut(300)),
+    "codes masked before they are cut": _swap(hygiene.Hygiene, "code", _cut(40)),
     "cleaning before masking": _swap(hygiene, "clean", str),
-    "secret arguments heard": _swap(secrets.Vault, "hear", lambda self, secret: None),  # pyright: ignore[reportUnknownLambdaType]
+    "secret arguments heard": _swap(secrets.Vault, "hear", _says(None)),
     "secrets in answers learned": _forget_answers,
     "the API key kept": _keep_without(API_KEY),
     "profiles' keys kept": _keep_without(*PROFILES["team"]),
-    "parts of secrets in sentences": _swap(secrets, "_parts", lambda view, kinds: ()),  # pyright: ignore[reportUnknownLambdaType]
-    "whole secrets in names": _swap(secrets, "_whole", lambda view, kinds: ()),  # pyright: ignore[reportUnknownLambdaType]
+    "parts of secrets in sentences": _swap(secrets, "_parts", _says(())),
+    "whole secrets in names": _swap(secrets, "_whole", _says(())),
     "the operator's secrets in what the API makes": _swap(secrets.Vault, "mask", _none_in_what_the_api_makes),
-    "the quick look for the operator's secrets": _swap(secrets.Vault, "may_hold", lambda self, text: False),  # pyright: ignore[reportUnknownLambdaType]
-    "the quick look for other secrets": _swap(secrets.Vault, "may_hold_others", lambda self, typed: False),  # pyright: ignore[reportUnknownLambdaType]
-    "the quick look at one text": _swap(secrets, "_may_hold", lambda text, kinds: False),  # pyright: ignore[reportUnknownLambdaType]
+    "the quick look for the operator's secrets": _swap(secrets.Vault, "may_hold", _says(False)),
+    "the quick look for other secrets": _swap(secrets.Vault, "may_hold_others", _says(False)),
+    "the quick look at one text": _swap(secrets, "_may_hold", _says(False)),
     "sentences in the quick look": _swap(hygiene, "SAID", frozenset[str]()),
     "escapes undone": _swap(secrets, "views", _as_it_is),
     "secrets in hex": _swap(secrets, "spellings", _without_hex),

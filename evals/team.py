@@ -114,7 +114,7 @@ class Team:
         while self.unfinished():
             if time.monotonic() > until:
                 raise EvalError("the sandbox's events do not end")
-            time.sleep(0.2)
+            time.sleep(0.2)  # the sandbox is another process, whose events end by its clock
 
     # What starting states are made of.
 

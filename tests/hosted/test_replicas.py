@@ -8,7 +8,7 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +93,10 @@ class Cluster:
         found, body = status(f"http://127.0.0.1:{self.ports[number]}/readyz")
         return found, json.loads(body)["status"] if body else ""
 
+    async def becomes(self, number: int, wanted: tuple[int, str], within: float = 20) -> None:
+        """Until a replica says so of itself."""
+        await _until(lambda: self.ready(number) == wanted, within)
+
     async def rpc(self, number: int | None, team: str, method: str, params: dict[str, Any]) -> httpx2.Response:
         """One request of the 2026 era, to one replica or through the balancer."""
         base = f"http://{self.authority}" if number is None else f"http://127.0.0.1:{self.ports[number]}"
@@ -148,6 +152,13 @@ class Cluster:
     async def home(self, team: str) -> dict[str, Any]:
         drive = (await self.drives(team))[0]
         return {"size": 250, "region": drive["region"], "privateNetworkId": drive["networkId"]}
+
+
+async def _until(holds: Callable[[], bool], within: float = 20) -> None:
+    """Watch other processes until something holds. Raises `TimeoutError` where it does not in time."""
+    async with asyncio.timeout(within):
+        while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - other processes set no event
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -301,13 +312,13 @@ async def test_with_redis_away_reading_goes_on_writing_stops_and_the_balancer_ke
     assert time.monotonic() - began < 3
     for number in (0, 1):
         assert (await cluster.done(number, "research", "list_shared_drives"))["items"]
-    await asyncio.sleep(2.1)  # a look at the store is at most that old
-    assert [cluster.ready(number) for number in (0, 1)] == [(200, "degraded")] * 2
+    for number in (0, 1):
+        await cluster.becomes(number, (200, "degraded"))
 
     cluster.redis.start()
     assert (await cluster.done(1, "research", "create_shared_drive", name="yes", **home))["name"] == "yes"
-    await asyncio.sleep(2.1)
-    assert [cluster.ready(number) for number in (0, 1)] == [(200, "ready")] * 2
+    for number in (0, 1):
+        await cluster.becomes(number, (200, "ready"))
     names = Counter(drive["name"] for drive in await cluster.drives("research"))
     assert (names["no"], names["yes"]) == (0, 1)
 
@@ -358,8 +369,7 @@ async def test_a_replica_that_is_killed_under_load_loses_nothing_and_makes_nothi
             await create(name)
 
     workers = [asyncio.create_task(worker()) for _ in range(8)]
-    while len(made) < 15:  # noqa: ASYNC110 - it is looked at, not waited for
-        await asyncio.sleep(0.01)
+    await _until(lambda: len(made) >= 15, 60)
     cluster.api_process.send(signal.SIGSTOP)
     await asyncio.sleep(0.5)  # until all workers wait for the API, some of them at either replica
     cluster.replicas[0].end(signal.SIGKILL)
@@ -379,24 +389,28 @@ async def test_a_replica_that_is_told_to_end_finishes_its_calls_and_no_call_fail
     long = asyncio.create_task(
         cluster.done(0, "research", "create_snapshot", machineId=machine, name="long", waitSeconds=3)
     )
-    await asyncio.sleep(0.5)  # until it waits for its event
+    while "long" not in [one["name"] for one in (await cluster.done(1, "research", "list_snapshots"))["items"]]:
+        pass  # it is asked for, and then waits for its event
+    answered = 0
     failed: list[object] = []
     ended = asyncio.Event()
 
     async def load() -> None:
+        nonlocal answered
         while not ended.is_set():
             answer = await cluster.rpc(None, "research", "tools/call", {"name": "get_storage_utilization"})
+            answered += 1
             if answer.status_code != 200:
                 failed.append((answer.status_code, answer.text))
 
     workers = [asyncio.create_task(load()) for _ in range(4)]
     cluster.replicas[0].send(signal.SIGTERM)
-    await asyncio.sleep(0.3)
-    assert cluster.ready(0) == (503, "draining")
+    await cluster.becomes(0, (503, "draining"))
     assert (await long)["name"] == "long"
     took = await asyncio.to_thread(cluster.replicas[0].end, signal.SIGCONT)
     assert took < cluster.call_seconds + 5 + 3
-    await asyncio.sleep(0.5)
+    before = answered
+    await _until(lambda: answered > before + 40)  # by the other one alone
     ended.set()
     await asyncio.gather(*workers)
     assert failed == []
