@@ -17,7 +17,7 @@ PART_OF = {"mcp-types": "mcp", "pydantic-core": "pydantic"}
 """Distributions whose version another one pins: to name them would be to name it twice."""
 OPTIONAL = {
     "hosted": {"hosted/metrics.py", "state/redis.py"},
-    "telemetry": {"calls/traced.py", "http/traced.py", "mcp/tracing.py", "rest/traced.py"},
+    "telemetry": {"calls/traced.py", "mcp/tracing.py", "process/measured.py", "process/traced.py", "rest/traced.py"},
 }
 """Modules that may import their extra as they begin: nobody imports them where it is not installed."""
 

@@ -76,7 +76,7 @@ def seen_through(telemetry: Telemetry | None) -> Through:
     def through(transport: Transport, base_url: str) -> Transport:
         if telemetry is None:
             return transport
-        from paperspace_storage_server.http.traced import Traced
+        from paperspace_storage_server.process.traced import Traced
 
         return Traced(transport, base_url, telemetry.tracer, telemetry.meter)
 

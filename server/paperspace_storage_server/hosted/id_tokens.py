@@ -10,14 +10,12 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-import jwt
-from jwt.exceptions import PyJWTError
+from jwt.exceptions import InvalidSignatureError, PyJWTError
 
 from paperspace_storage_server.hosted.identity import BadToken, Identity
 from paperspace_storage_server.hosted.issuer import ALGORITHMS, Issuer
-from paperspace_storage_server.hosted.jwt_tokens import LARGEST, is_time, parts_of, person_in
+from paperspace_storage_server.hosted.jwt_tokens import LARGEST, check_signed, is_time, parts_of, person_in
 
-_LEEWAY = 5.0  # seconds that a clock may be behind the issuer's: for what begins, not for what ends
 _OLDEST = 600.0  # seconds since it was made: it is fetched right after signing in
 _LONGEST_KID = 256
 
@@ -68,23 +66,13 @@ class IdTokens:
         return person_in(claims, self._issuer.url, subject, expires, frozenset(), self._team_claim), claims
 
     async def _verify(self, token: str, algorithm: str, kid: str | None) -> None:
-        for key in await self._issuer.keys_for(algorithm, kid):
-            try:
-                jwt.decode(
-                    token,
-                    key.public,
-                    algorithms=[algorithm],
-                    audience=self._client_id,
-                    issuer=self._issuer.url,
-                    leeway=_LEEWAY,
-                    options={"require": ["exp", "iat", "iss", "aud", "sub", "nonce"]},
-                )
-            except jwt.InvalidSignatureError:
-                continue  # two keys under one id, which some issuers have while they change them
-            except PyJWTError as error:
-                raise BadIdToken(type(error).__name__) from None
-            return
-        raise BadIdToken("its signature is not the issuer's")
+        required = ["exp", "iat", "iss", "aud", "sub", "nonce"]
+        try:
+            await check_signed(self._issuer, token, algorithm, kid, [self._client_id], required)
+        except InvalidSignatureError:
+            raise BadIdToken("its signature is not the issuer's") from None
+        except PyJWTError as error:
+            raise BadIdToken(type(error).__name__) from None
 
     def _look_at(self, claims: dict[str, Any], nonce: str) -> None:
         """What PyJWT leaves to its caller."""

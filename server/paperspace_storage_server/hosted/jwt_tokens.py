@@ -11,6 +11,7 @@ import time
 from binascii import Error as NotBase64
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, cast
 
@@ -82,29 +83,19 @@ class JwtTokens:
     async def _check(self, token: str) -> Identity:
         header, claims = parts_of(token)
         algorithm, kid = self._read(header)
-        for key in await self._issuer.keys_for(algorithm, kid):
-            try:
-                jwt.decode(
-                    token,
-                    key.public,
-                    algorithms=[algorithm],
-                    audience=self._audiences,
-                    issuer=self._issuer.url,
-                    leeway=_LEEWAY,
-                    options={"require": ["exp", "iss", "aud", "sub"]},
-                )
-            except jwt.InvalidSignatureError:
-                continue  # two keys under one id, which some issuers have while they change them
-            except ExpiredSignatureError:
-                raise BadToken("the token has expired") from None
-            except ImmatureSignatureError:
-                raise BadToken("the token is not valid yet") from None
-            except (InvalidAudienceError, InvalidIssuerError):
-                raise BadToken(_NOT_MADE_FOR_US) from None
-            except PyJWTError:
-                raise BadToken("the token is malformed") from None
-            return self._identity(claims)
-        raise BadToken("the token's signature is not the issuer's")
+        try:
+            await check_signed(self._issuer, token, algorithm, kid, self._audiences, ["exp", "iss", "aud", "sub"])
+        except jwt.InvalidSignatureError:
+            raise BadToken("the token's signature is not the issuer's") from None
+        except ExpiredSignatureError:
+            raise BadToken("the token has expired") from None
+        except ImmatureSignatureError:
+            raise BadToken("the token is not valid yet") from None
+        except (InvalidAudienceError, InvalidIssuerError):
+            raise BadToken(_NOT_MADE_FOR_US) from None
+        except PyJWTError:
+            raise BadToken("the token is malformed") from None
+        return self._identity(claims)
 
     def _read(self, header: dict[str, Any]) -> tuple[str, str | None]:
         """Algorithm and key id, of all that a header may say."""
@@ -125,6 +116,32 @@ class JwtTokens:
             raise BadToken("the token has expired")  # the leeway is not for this end
         scopes = _words(claims.get(self._scope_claim))
         return person_in(claims, self._issuer.url, str(subject), float(expires), scopes, self._team_claim)
+
+
+async def check_signed(
+    issuer: Issuer, token: str, algorithm: str, kid: str | None, audiences: Sequence[str], required: Sequence[str]
+) -> None:
+    """The issuer has signed it, for one of these audiences, and its time has come and is not over.
+
+    Raises:
+        PyJWTError: what of this does not hold; `InvalidSignatureError` where it is of no key of the issuer's.
+        NotReady: the issuer's keys have not come yet.
+    """
+    for key in await issuer.keys_for(algorithm, kid):
+        with suppress(
+            jwt.InvalidSignatureError
+        ):  # two keys under one id, which some issuers have while they change them
+            jwt.decode(
+                token,
+                key.public,
+                algorithms=[algorithm],
+                audience=audiences,
+                issuer=issuer.url,
+                leeway=_LEEWAY,
+                options={"require": list(required)},
+            )
+            return
+    raise jwt.InvalidSignatureError
 
 
 def person_in(

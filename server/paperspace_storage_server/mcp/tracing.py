@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -17,11 +16,12 @@ from mcp_types.methods import SPEC_CLIENT_METHODS, SPEC_CLIENT_NOTIFICATION_METH
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 from opentelemetry.context import Context
 from opentelemetry.propagate import get_global_textmap
-from opentelemetry.trace import Link, SpanKind, StatusCode, get_current_span
+from opentelemetry.trace import Link, SpanKind, get_current_span
 from pydantic import ValidationError
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from paperspace_storage_server.process.measured import Measure
 from paperspace_storage_tools.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -43,47 +43,28 @@ class Tracing:
     """The SDK's `ServerMiddleware`. `serves` says of an extension's method whether this server has it."""
 
     def __init__(self, tracer: Tracer, meter: Meter, serves: Callable[[str], bool]) -> None:
-        self._tracer = tracer
         self._serves = serves
-        self._seconds = meter.create_histogram(
+        seconds = meter.create_histogram(
             "mcp.server.operation.duration",
             unit="s",
             description="Duration of MCP requests and notifications, as the server sees them.",
             explicit_bucket_boundaries_advisory=_BOUNDS,
         )
+        self._measure = Measure(tracer, seconds, SpanKind.SERVER)
 
     async def __call__(self, ctx: _Context, call_next: CallNext) -> HandlerResult:
         seen, name = self._seen(ctx)
         parent, links = _parent(ctx)
-        began = time.perf_counter()
-        with self._tracer.start_as_current_span(
-            name,
-            context=parent,
-            kind=SpanKind.SERVER,
-            attributes={**seen, **_of_span(ctx)},
-            links=links,
-            record_exception=False,  # its words may be the client's
-            set_status_on_exception=False,
-        ) as span:
-            error: str | None = None
+        with self._measure.of(name, seen, _of_span(ctx), parent, links) as one:
             try:
                 result = await call_next(ctx)
-                if isinstance(result, dict) and result.get("isError") is True:
-                    error = "tool_error"
-                return result
             except (MCPError, ValidationError) as raised:
-                error = str(raised.error.code if isinstance(raised, MCPError) else INVALID_PARAMS)
-                span.set_attribute("rpc.response.status_code", error)
+                one.error = str(raised.error.code if isinstance(raised, MCPError) else INVALID_PARAMS)
+                one.span.set_attribute("rpc.response.status_code", one.error)
                 raise
-            except BaseException as raised:
-                error = type(raised).__qualname__
-                raise
-            finally:
-                if error is not None:
-                    seen["error.type"] = error
-                    span.set_attribute("error.type", error)
-                    span.set_status(StatusCode.ERROR)
-                self._seconds.record(time.perf_counter() - began, seen)
+            if isinstance(result, dict) and result.get("isError") is True:
+                one.error = "tool_error"
+            return result
 
     def _seen(self, ctx: _Context) -> tuple[dict[str, str], str]:
         """The attributes of span and metric, and the span's name: of few values, all of them ours."""
