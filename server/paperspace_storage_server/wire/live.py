@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, TypeVar
+from typing import TypeVar
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, SecretStr, TypeAdapter
-from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
-from paperspace_storage_server.wire.answers import Identified, expect_deleted, lacks, of_id, of_new, read
+from paperspace_storage_server.wire.answers import expect_deleted, lacks, of_id, of_new, read
+from paperspace_storage_server.wire.live_answers import (
+    DRIVE,
+    DRIVES,
+    EVENT,
+    IDS,
+    MACHINES,
+    NETWORKS,
+    PROVIDER,
+    PROVIDERS,
+    SESSION,
+    SNAPSHOT,
+    SNAPSHOTS,
+    UTILIZATION,
+    WITH_EVENT,
+)
 from paperspace_storage_server.wire.messages import (
     Answer,
     Decoded,
@@ -19,10 +32,8 @@ from paperspace_storage_server.wire.messages import (
     path_of,
     query_of,
 )
-from paperspace_storage_server.wire.parts import MOST_OF_PAGE
 from paperspace_storage_tools.errors import Kind, Unsupported
 from paperspace_storage_tools.models import (
-    Instant,
     Machine,
     MachineEvent,
     Page,
@@ -31,7 +42,6 @@ from paperspace_storage_tools.models import (
     Snapshot,
     StorageProvider,
     StorageUtilization,
-    Whole,
 )
 from paperspace_storage_tools.ports import (
     Credentials,
@@ -46,158 +56,7 @@ from paperspace_storage_tools.ports import (
     SnapshotQuery,
 )
 
-WireT = TypeVar("WireT")
 ResultT = TypeVar("ResultT")
-
-
-class _Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", hide_input_in_errors=True, defer_build=True)
-
-
-class _Page(_Wire, Generic[WireT]):
-    has_more: bool
-    next_page: str | None = None
-    items: Annotated[list[WireT], Field(max_length=MOST_OF_PAGE), FailFast()]
-
-
-class _Drive(_Wire):
-    id: str
-    name: str | None = None
-    size: Whole | None = None
-    region: str | None = None
-    network_id: str | None = None
-    mount_point: str | None = None
-    username: str | None = None
-    password: SecretStr | None = None
-    dt_created: Instant | None = None
-    dt_deleted: Instant | None = None
-
-    def decoded(self) -> Decoded[SharedDrive]:
-        drive = SharedDrive.model_construct(
-            id=self.id,
-            name=self.name,
-            size=self.size,
-            region=self.region,
-            private_network_id=self.network_id,
-            mount_point=self.mount_point,
-            username=self.username,
-            dt_created=self.dt_created,
-            dt_deleted=self.dt_deleted,
-        )
-        return Decoded(drive, _given(self.password))
-
-
-class _S3Config(_Wire):
-    access_key: SecretStr | None = None
-    secret_access_key: SecretStr | None = None
-    bucket: str | None = None
-    endpoint: str | None = None
-    region: str | None = None
-    retain_data: bool | None = None
-    signature_version: str | None = None
-
-
-class _Provider(_Wire):
-    id: str
-    name: str | None = None
-    is_managed: bool | None = None
-    is_team_default: bool | None = None
-    s3_config: _S3Config | None = None
-
-    def decoded(self) -> Decoded[StorageProvider]:
-        s3 = self.s3_config or _S3Config()
-        provider = StorageProvider.model_construct(
-            id=self.id,
-            name=self.name,
-            type="s3" if self.s3_config is not None else None,
-            bucket=s3.bucket,
-            region=s3.region,
-            endpoint=s3.endpoint,
-            is_managed=self.is_managed,
-            is_team_default=self.is_team_default,
-            retain_data=s3.retain_data,
-            signature_version=s3.signature_version,
-        )
-        return Decoded(provider, _given(s3.access_key, s3.secret_access_key))
-
-
-class _SnapshotWithEvent(_Wire):
-    data: Snapshot
-    event: MachineEvent | None = None
-
-
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("a number of bytes, not a boolean")
-    return value
-
-
-_Bytes = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
-
-
-class _Machine(_Wire):
-    id: str
-    name: str | None = None
-    state: str | None = None
-    region: str | None = None
-    network_id: str | None = None
-    auto_snapshot_enabled: bool | None = None
-    auto_snapshot_save_count: Whole | None = None
-    auto_snapshot_frequency: str | None = None
-    storage_used: _Bytes | None = None
-    storage_total: _Bytes | None = None
-
-    def decoded(self) -> Machine:
-        return Machine.model_construct(
-            id=self.id,
-            name=self.name,
-            state=self.state,
-            region=self.region,
-            private_network_id=self.network_id,
-            auto_snapshot_enabled=self.auto_snapshot_enabled,
-            auto_snapshot_save_count=self.auto_snapshot_save_count,
-            auto_snapshot_frequency=self.auto_snapshot_frequency,
-            storage_used=self.storage_used,
-            storage_total=self.storage_total,
-        )
-
-
-class _Utilization(_Wire):
-    """Bytes as decimal strings: pydantic turns a decimal string into the integer, and nothing else into one."""
-
-    dataset_usage: _Bytes
-    model_usage: _Bytes
-    notebook_workspace_usage: _Bytes
-    shared_storage_usage: _Bytes
-    total_usage: _Bytes
-    total_free_storage: _Bytes
-    remaining_free_storage: _Bytes
-    team_id: str | None = Field(default=None, validation_alias=AliasChoices("teamId"))
-
-
-class _Team(_Wire):
-    namespace: str
-
-
-class _Session(_Wire):
-    """Whose key it is. The user in it is nobody's business here, and is not read."""
-
-    team: _Team
-
-
-_DRIVE = TypeAdapter(_Drive)
-_DRIVES = TypeAdapter(_Page[_Drive])
-_SNAPSHOT = TypeAdapter(Snapshot)
-_IDS = TypeAdapter(_Page[Identified])
-_SNAPSHOTS = TypeAdapter(_Page[Snapshot])
-_WITH_EVENT = TypeAdapter(_SnapshotWithEvent)
-_EVENT = TypeAdapter(MachineEvent)
-_PROVIDER = TypeAdapter(_Provider)
-_PROVIDERS = TypeAdapter(_Page[_Provider])
-_UTILIZATION = TypeAdapter(_Utilization)
-_SESSION = TypeAdapter(_Session)
-_MACHINES = TypeAdapter(_Page[_Machine])
-_NETWORKS = TypeAdapter(_Page[PrivateNetwork])
 
 
 class Live:
@@ -212,7 +71,7 @@ class Live:
         def decode(answer: Answer) -> Decoded[Page[SharedDrive]]:
             if lacks(answer, named):
                 return _page(list[Decoded[SharedDrive]](), *_without_items(answer, "shared drive"))
-            page = read(answer, _DRIVES, kind="shared drive", statuses=(200,))
+            page = read(answer, DRIVES, kind="shared drive", statuses=(200,))
             return _page([item.decoded() for item in page.items], page.has_more, page.next_page)
 
         return Operation(Request("GET", "/shared-drives", _places(query)), decode)
@@ -220,7 +79,7 @@ class Live:
     def create_drive(self, new: NewDrive) -> Operation[SharedDrive]:
         def decode(answer: Answer) -> Decoded[SharedDrive]:
             kind, id = of_new(answer, "shared drive", ("private network", new.private_network_id))
-            return read(answer, _DRIVE, kind=kind, id=id, statuses=(200, 201)).decoded()
+            return read(answer, DRIVE, kind=kind, id=id, statuses=(200, 201)).decoded()
 
         body = to_json({"name": new.name, "networkId": new.private_network_id, "region": new.region, "size": new.size})
         return Operation(Request("POST", "/shared-drives", body=body), decode)
@@ -244,7 +103,7 @@ class Live:
         def decode(answer: Answer) -> Decoded[Page[Snapshot]]:
             if lacks(answer, named):
                 return _page(list[Decoded[Snapshot]](), *_without_items(answer, "snapshot"))
-            page = read(answer, _SNAPSHOTS, kind="snapshot", statuses=(200,))
+            page = read(answer, SNAPSHOTS, kind="snapshot", statuses=(200,))
             return _page([Decoded(item) for item in page.items], page.has_more, page.next_page)
 
         return Operation(Request("GET", "/snapshots", pairs), decode)
@@ -254,7 +113,7 @@ class Live:
 
         def decode(answer: Answer) -> Decoded[Snapshot]:
             kind, id = of_new(answer, "snapshot", ("machine", new.machine_id))
-            both = read(answer, _WITH_EVENT, kind=kind, id=id, statuses=(200, 201))
+            both = read(answer, WITH_EVENT, kind=kind, id=id, statuses=(200, 201))
             return Decoded(both.data.model_copy(update={"event": both.event}))
 
         body = to_json({"machineId": new.machine_id, "name": new.name})
@@ -280,7 +139,7 @@ class Live:
         def decode(answer: Answer) -> Decoded[Page[StorageProvider]]:
             if lacks(answer, named):
                 return _page(list[Decoded[StorageProvider]](), *_without_items(answer, "storage provider"))
-            page = read(answer, _PROVIDERS, kind="storage provider", statuses=(200,))
+            page = read(answer, PROVIDERS, kind="storage provider", statuses=(200,))
             return _page([item.decoded() for item in page.items], page.has_more, page.next_page)
 
         return Operation(Request("GET", "/storage-providers", query_of(_paging(query))), decode)
@@ -312,7 +171,7 @@ class Live:
 
     def utilization(self) -> Operation[StorageUtilization]:
         def decode(answer: Answer) -> Decoded[StorageUtilization]:
-            usage = read(answer, _UTILIZATION, kind="utilization", statuses=(200,))
+            usage = read(answer, UTILIZATION, kind="utilization", statuses=(200,))
             return Decoded(
                 StorageUtilization(
                     team_id=usage.team_id,
@@ -330,7 +189,7 @@ class Live:
 
     def get_event(self, id: str) -> Operation[MachineEvent]:
         def decode(answer: Answer) -> Decoded[MachineEvent]:
-            return Decoded(of_id(id, read(answer, _EVENT, kind="machine event", id=id, statuses=(200,))))
+            return Decoded(of_id(id, read(answer, EVENT, kind="machine event", id=id, statuses=(200,))))
 
         return Operation(Request("GET", path_of("machine-events", id)), decode)
 
@@ -338,49 +197,49 @@ class Live:
 
     def list_machines(self, query: PlaceQuery) -> Operation[Page[Machine]]:
         def decode(answer: Answer) -> Decoded[Page[Machine]]:
-            page = read(answer, _MACHINES, kind="machine", statuses=(200,))
+            page = read(answer, MACHINES, kind="machine", statuses=(200,))
             return _page([Decoded(item.decoded()) for item in page.items], page.has_more, page.next_page)
 
         return Operation(Request("GET", "/machines", _places(query)), decode)
 
     def list_networks(self, query: PlaceQuery) -> Operation[Page[PrivateNetwork]]:
         def decode(answer: Answer) -> Decoded[Page[PrivateNetwork]]:
-            page = read(answer, _NETWORKS, kind="private network", statuses=(200,))
+            page = read(answer, NETWORKS, kind="private network", statuses=(200,))
             return _page([Decoded(item) for item in page.items], page.has_more, page.next_page)
 
         return Operation(Request("GET", "/private-networks", _places(query)), decode)
 
     def team_name(self) -> Operation[str]:
         def decode(answer: Answer) -> Decoded[str]:
-            return Decoded(read(answer, _SESSION, kind="team", statuses=(200,)).team.namespace)
+            return Decoded(read(answer, SESSION, kind="team", statuses=(200,)).team.namespace)
 
         return Operation(Request("GET", path_of("auth", "session")), decode)
 
 
 def _drive(method: Method, path: str, id: str, body: bytes | None = None) -> Operation[SharedDrive]:
     def decode(answer: Answer) -> Decoded[SharedDrive]:
-        return of_id(id, read(answer, _DRIVE, kind="shared drive", id=id, statuses=(200, 201))).decoded()
+        return of_id(id, read(answer, DRIVE, kind="shared drive", id=id, statuses=(200, 201))).decoded()
 
     return Operation(Request(method, path, body=body), decode)
 
 
 def _snapshot(method: Method, path: str, id: str, body: bytes | None = None) -> Operation[Snapshot]:
     def decode(answer: Answer) -> Decoded[Snapshot]:
-        return Decoded(of_id(id, read(answer, _SNAPSHOT, kind="snapshot", id=id, statuses=(200,))))
+        return Decoded(of_id(id, read(answer, SNAPSHOT, kind="snapshot", id=id, statuses=(200,))))
 
     return Operation(Request(method, path, body=body), decode)
 
 
 def _provider(method: Method, path: str, id: str | None, body: bytes | None = None) -> Operation[StorageProvider]:
     def decode(answer: Answer) -> Decoded[StorageProvider]:
-        return of_id(id, read(answer, _PROVIDER, kind="storage provider", id=id, statuses=(200, 201))).decoded()
+        return of_id(id, read(answer, PROVIDER, kind="storage provider", id=id, statuses=(200, 201))).decoded()
 
     return Operation(Request(method, path, body=body), decode)
 
 
 def _with_event(request: Request, id: str) -> Operation[MachineEvent | None]:
     def decode(answer: Answer) -> Decoded[MachineEvent | None]:
-        both = read(answer, _WITH_EVENT, kind="snapshot", id=id, statuses=(200, 201, 202))
+        both = read(answer, WITH_EVENT, kind="snapshot", id=id, statuses=(200, 201, 202))
         of_id(id, both.data)
         return Decoded(both.event)
 
@@ -404,7 +263,7 @@ def _page(items: list[Decoded[ResultT]], has_more: bool, next_page: str | None) 
 
 def _without_items(answer: Answer, kind: Kind) -> tuple[bool, str | None]:
     """How a page goes on of which nothing else is wanted."""
-    page = read(answer, _IDS, kind=kind, statuses=(200,))
+    page = read(answer, IDS, kind=kind, statuses=(200,))
     return page.has_more, page.next_page
 
 
@@ -414,10 +273,6 @@ def _paging(query: Query) -> dict[str, str | int | None]:
 
 def _places(query: PlaceQuery) -> tuple[tuple[str, str], ...]:
     return query_of({**_paging(query), "name": query.name, "region": query.region})
-
-
-def _given(*secrets: SecretStr | None) -> tuple[SecretStr, ...]:
-    return tuple(secret for secret in secrets if secret is not None)
 
 
 def _refuse_note(note: str | None) -> None:
