@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 from pydantic import SecretStr
 from pydantic_core import to_json
 
@@ -22,7 +23,7 @@ from paperspace_storage_server.guard.secrets import MASK, MOST_PASSING, Kind, Va
 from paperspace_storage_server.guard.spelling import spellings, views
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import CannotBeRecorded, CannotBeShown
-from paperspace_storage_tools.models import Model
+from paperspace_storage_tools.models import Instant, Model
 from paperspace_storage_tools.text import clean
 from support.secrets_sweep import SECRET, encoded, escaped, ways
 
@@ -180,15 +181,13 @@ def texts_of(annotation: Any) -> bool:
         return texts_of(get_args(annotation)[0])
     if origin in (Union, UnionType):
         return any(map(texts_of, get_args(annotation)))
-    return annotation is str
+    return annotation in (str, Instant)
 
 
 def fields_of(model: type[Model]) -> Iterator[tuple[str, Any]]:
-    for name, field in model.model_fields.items():
-        if field.exclude:
-            continue  # no result has it
-        yield field.alias or name, field.annotation
-        stack = [field.annotation]
+    for field in fields(model):
+        yield field.encode_name, field.type
+        stack = [field.type]
         while stack:
             one = stack.pop()
             if isinstance(one, type) and issubclass(one, Model):

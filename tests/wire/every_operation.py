@@ -104,6 +104,7 @@ def _of(dialect: Dialect) -> list[Known]:
         Known("get_event", dialect, codec.get_event("x1"), event),
         Known("team_name", dialect, codec.team_name(), {"team": {"namespace": "ours"}}, False),
         Known("list_machines", dialect, codec.list_machines(PlaceQuery()), page, False),
+        Known("schedule", dialect, codec.schedule("ps1"), page, False),
         Known("list_networks", dialect, codec.list_networks(PlaceQuery()), page, False),
     ]
 

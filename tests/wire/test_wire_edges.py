@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from pydantic_core import to_json
 
 from paperspace_storage_server.wire.answers import error_body, failure_of, page_locally
 from paperspace_storage_server.wire.live import Live
@@ -298,3 +299,70 @@ def test_half_a_pair_before_a_whole_one_costs_the_half_alone() -> None:
     ):
         body = b'{"id":"sd1","name":"%s"}' % escaped.encode()
         assert Live().get_drive("sd1").decode(answer(body)).value.name == name
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ('[{"id": "ss1"}, {"id": 7}]', "1.id"),
+        ('[{"id": "ss1"}, {"name": "n"}]', "1.id"),
+        ('[{"id": "ss1", "storageSize": 5.5}]', "0.storageSize"),
+        ('[{"id": "ss1", "storageSize": true}]', "0.storageSize"),
+        ('[{"id": "ss1", "storageSize": "5"}]', "0.storageSize"),
+        ('[{"id": "ss1", "isAutoSnapshot": 1}]', "0.isAutoSnapshot"),
+        ('[{"id": "ss1", "dtCreated": 5}]', "0.dtCreated"),
+        ('[{"id": "ss1", "event": {"id": "me1"}}]', "0.event.state"),
+        ('[{"id": "ss1", "event": {"id": "me1", "state": ["x"]}}]', "0.event.state"),
+        ('[{"id": "ss1", "event": []}]', "0.event"),
+        ("[7]", "0"),
+        ("{}", "the whole"),
+    ],
+)
+def test_a_wrong_answer_is_named_by_the_place_of_its_first_mistake(body: str, what: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        Published().list_snapshots(SnapshotQuery()).decode(Answer(200, "application/json", body.encode()))
+    assert raised.value.what == f"{what} is not of the promised shape"
+
+
+@pytest.mark.parametrize("evil", ["s4 - at `$.sk-secret`", "` - at `$[7].id", "Object missing required field `x`"])
+def test_no_word_of_a_wrong_answer_is_in_what_is_said_of_it(evil: str) -> None:
+    """The reader's own message quotes a member of a fixed choice."""
+    body = to_json({"id": "sp1", "type": evil})
+    with pytest.raises(Malformed) as raised:
+        Published().get_provider("sp1").decode(Answer(200, "application/json", body))
+    assert raised.value.what == "type is not of the promised shape"
+
+
+@pytest.mark.parametrize(
+    ("usage", "what"),
+    [
+        ("12", 12),
+        (12, 12),
+        ("0", 0),
+        ("99999999999999999999", 99999999999999999999),
+        (True, None),
+        (-1, None),
+        ("-1", None),
+        ("1.5", None),
+        (1.5, None),
+        ("", None),
+        (" 1", None),
+        ("1\n", None),
+        ("\u0661", None),
+    ],
+)
+def test_bytes_are_an_integer_or_its_decimal_digits(usage: object, what: int | None) -> None:
+    fields = ("datasetUsage", "modelUsage", "notebookWorkspaceUsage", "sharedStorageUsage", "totalUsage",
+              "totalFreeStorage", "remainingFreeStorage")  # fmt: skip
+    given = Answer(200, "application/json", to_json({**dict.fromkeys(fields, "1"), "totalUsage": usage}))
+    if what is None:
+        with pytest.raises(Malformed, match="totalUsage is not of the promised shape"):
+            Live().utilization().decode(given)
+    else:
+        assert Live().utilization().decode(given).value.total == what
+
+
+def test_what_nobody_asked_for_may_be_as_deep_as_it_likes_and_is_no_json_then() -> None:
+    deep = b'[{"id":"ss1","x":' + b"[" * 20_000 + b"]" * 20_000 + b"}]"
+    with pytest.raises(Malformed, match="cut off or not JSON"):
+        Published().list_snapshots(SnapshotQuery()).decode(Answer(200, "application/json", deep))

@@ -1,6 +1,6 @@
 """The tools as `tools/list` answers them.
 
-Making the schemas takes pydantic 40 ms at every start, so they are made once and kept in `listing.json`, which a
+Making the schemas takes 40 ms at every start, so they are made once and kept in `listing.json`, which a
 test compares with what `make` gives. After a change: `python -m paperspace_storage_tools.listing`.
 """
 

@@ -7,10 +7,11 @@ a provider's keys) have no field at all, so that no code path can send one out.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Generic, Literal, TypeVar
+from abc import ABC
+from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
-from pydantic.alias_generators import to_camel
+from msgspec import Meta, Struct, field
+from msgspec.json import Encoder
 
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
@@ -32,31 +33,33 @@ def shorten_instant(text: str) -> str:
     return minutes + offset if seconds == ":00" else minutes + seconds + offset
 
 
-Instant = Annotated[str, AfterValidator(shorten_instant)]
-Whole = Annotated[int, Strict()]
+if TYPE_CHECKING:
+    Instant = str
+else:
+
+    class Instant(ABC):  # noqa: B024 - nobody makes one
+        """By this class whoever reads a model's JSON knows which texts are timestamps. Every text belongs to it."""
+
+    Instant.register(str)
+
 ProviderType = Literal["s3", "gcs", "azure-blob"]
 EVENT_STATES = ("new", "in progress", "done", "error", "cancelled")
 """As production describes them (live.openapi.yaml, MachineEvent). Another one is no failure: the API goes on."""
 
 
-class Model(BaseModel):
-    """Base of every result: camelCase outside, as the API spells it; frozen inside."""
+class Model(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
+    """Base of every result: camelCase outside, as the API spells it; frozen inside. What is None is not written.
 
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        frozen=True,
-        extra="ignore",
-        defer_build=True,  # built on first use: a server starts long before its last model is needed
-    )
+    The collector need not look at them: nothing in a result can lead back to it.
+    """
 
 
-class SharedDrive(Model):
+class SharedDrive(Model, frozen=True):
     """A network drive. `size` is in GB."""
 
     id: str
     name: str | None = None
-    size: Whole | None = None
+    size: int | None = None
     region: str | None = None
     private_network_id: str | None = None
     mount_point: str | None = None
@@ -65,12 +68,12 @@ class SharedDrive(Model):
     dt_deleted: Instant | None = None
 
 
-class MachineEvent(Model):
+class MachineEvent(Model, frozen=True, kw_only=True):
     """One asynchronous operation on a machine, as production reports it."""
 
     id: str
     name: str | None = None
-    state: str = Field(description=f"{', '.join(EVENT_STATES[:-1])} or {EVENT_STATES[-1]}")
+    state: Annotated[str, Meta(description=f"{', '.join(EVENT_STATES[:-1])} or {EVENT_STATES[-1]}")]
     error: str | None = None
     machine_id: str | None = None
     dt_created: Instant | None = None
@@ -82,20 +85,20 @@ class MachineEvent(Model):
         return self.state in ("done", "error", "cancelled")
 
 
-class Snapshot(Model):
+class Snapshot(Model, frozen=True):
     """A machine's disk at one moment. `storageSize` is in bytes."""
 
     id: str
     machine_id: str | None = None
     name: str | None = None
     note: str | None = None
-    storage_size: Whole | None = None
+    storage_size: int | None = None
     is_auto_snapshot: bool | None = None
     dt_created: Instant | None = None
     event: MachineEvent | None = None
 
 
-class StorageProvider(Model):
+class StorageProvider(Model, frozen=True):
     """Where datasets, models and notebooks live; never with its keys."""
 
     id: str
@@ -111,20 +114,20 @@ class StorageProvider(Model):
     dt_created: Instant | None = None
 
 
-class StorageUtilization(Model):
+class StorageUtilization(Model, frozen=True):
     """What the team stores, by kind, in bytes."""
 
     team_id: str | None = None
-    datasets: Whole | None = None
-    models: Whole | None = None
-    notebooks: Whole | None = None
-    shared_storage: Whole | None = None
-    total: Whole | None = None
-    free_total: Whole | None = None
-    free_remaining: Whole | None = None
+    datasets: int | None = None
+    models: int | None = None
+    notebooks: int | None = None
+    shared_storage: int | None = None
+    total: int | None = None
+    free_total: int | None = None
+    free_remaining: int | None = None
 
 
-class Machine(Model):
+class Machine(Model, frozen=True):
     """What a snapshot can be made of. `storageUsed` and `storageTotal` are in bytes."""
 
     id: str
@@ -133,14 +136,12 @@ class Machine(Model):
     region: str | None = None
     private_network_id: str | None = None
     auto_snapshot_enabled: bool | None = None
-    auto_snapshot_save_count: Whole | None = None
-    auto_snapshot_frequency: str | None = Field(default=None, exclude=True)
-    """For questions to a person; results do not have it."""
-    storage_used: Whole | None = None
-    storage_total: Whole | None = None
+    auto_snapshot_save_count: int | None = None
+    storage_used: int | None = None
+    storage_total: int | None = None
 
 
-class PrivateNetwork(Model):
+class PrivateNetwork(Model, frozen=True):
     """What shared drives and machines of one region hang on."""
 
     id: str
@@ -148,21 +149,21 @@ class PrivateNetwork(Model):
     region: str | None = None
 
 
-class Deleted(Model):
+class Deleted(Model, frozen=True):
     """What was deleted; `event` where the API goes on deleting after it answered."""
 
     id: str
     name: str | None = None
-    deleted: Literal[True] = True
+    deleted: Literal[True] = field(default_factory=lambda: True)  # what a factory gives is written
     event: MachineEvent | None = None
 
 
-class Restored(Model):
+class Restored(Model, frozen=True):
     """A restore that was accepted. `safetySnapshot` is what the machine was before, where the API names it."""
 
     id: str
     machine_id: str | None = None
-    status: Literal["initiated", "done"] = "initiated"
+    status: Literal["initiated", "done"] = field(default_factory=lambda: "initiated")
     event: MachineEvent | None = None
     safety_snapshot: Snapshot | None = None
 
@@ -170,37 +171,37 @@ class Restored(Model):
 ItemT = TypeVar("ItemT")
 
 
-class Page(Model, Generic[ItemT]):
+class Page(Model, Generic[ItemT], frozen=True):
     """One page of a list. `nextPage` goes back as `after`, and is there only where there is more.
 
     `total` is there where the call that made the page has seen the whole list.
     """
 
     items: list[ItemT]
-    has_more: bool = Field(default=False)
+    has_more: bool
     next_page: str | None = None
-    total: Whole | None = None
+    total: int | None = None
 
 
-class Named(Model):
+class Named(Model, frozen=True):
     """A resource by its id and name alone."""
 
     id: str
     name: str | None = None
 
 
-class MachineSnapshots(Model):
+class MachineSnapshots(Model, frozen=True, kw_only=True):
     """How many snapshots of one machine there are. `automatic` of them were not asked for by anyone, where the API
     tells; `newest` and `oldest` by the list's order, for production gives no dates."""
 
     machine_id: str | None = None
-    snapshots: Whole
-    automatic: Whole | None = None
+    snapshots: int
+    automatic: int | None = None
     newest: Named
     oldest: Named
 
 
-class SnapshotList(Model):
+class SnapshotList(Model, frozen=True):
     """A page of snapshots, or with `machines` a summary of a list; `total` and `nextPage` as in `Page`.
 
     One object of which nothing is required, because clients refuse results that lack what a schema requires.
@@ -209,5 +210,13 @@ class SnapshotList(Model):
     items: list[Snapshot] | None = None
     has_more: bool | None = None
     next_page: str | None = None
-    total: Whole | None = None
+    total: int | None = None
     machines: list[MachineSnapshots] | None = None
+
+
+_ENCODER = Encoder()
+
+
+def written(model: Model) -> str:
+    """A result as compact JSON."""
+    return _ENCODER.encode(model).decode()

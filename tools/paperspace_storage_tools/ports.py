@@ -173,11 +173,20 @@ class MachineEvents(Protocol):
     async def get(self, id: str) -> MachineEvent: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a machine is snapshotted by itself, and how many of those are kept."""
+
+    enabled: bool | None
+    frequency: str | None
+    kept: int | None
+
+
 class Machines(Protocol):
     async def list(self, query: PlaceQuery) -> Page[Machine]: ...
 
-    async def glance(self, id: str) -> Machine | None:
-        """The machine, for what a question can do without; None where the API does not say it, or not at once."""
+    async def schedule(self, id: str) -> Schedule | None:
+        """For what a question can do without; None where the API does not say it, or not at once."""
         ...
 
 

@@ -1,7 +1,7 @@
 """The JSON Schema of arguments and results, without what hosts reject and models pay for.
 
-pydantic writes a `title` on every property, `anyOf: [.., null]` for optional ones and `$ref` for nested ones;
-several hosts reject the latter two in inputs, and each costs tokens on every turn. What is left out here is
+pydantic (arguments) and msgspec (results) write titles, `anyOf: [.., null]` for what is optional and `$ref` for what is
+nested; several hosts reject the latter two in inputs, and each costs tokens on every turn. What is left out here is
 checked all the same: the schema is a promise of the validation, not the validation.
 """
 
@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+import msgspec
 from pydantic import BaseModel
+
+from paperspace_storage_tools.models import Instant, Model
 
 Schema = dict[str, Any]
 
@@ -22,7 +25,7 @@ def input_schema(arguments: type[BaseModel]) -> Schema:
     return {**_plain(arguments.model_json_schema(by_alias=True)), "additionalProperties": False}
 
 
-def output_schema(result: type[BaseModel], *, brief: bool = False) -> Schema:
+def output_schema(result: type[Model], *, brief: bool = False) -> Schema:
     """What a tool answers. A nested event or snapshot is only called an object: its own tool spells it out.
 
     Nothing is required, for clients refuse a result that lacks what its schema requires, and which fields are always
@@ -31,7 +34,7 @@ def output_schema(result: type[BaseModel], *, brief: bool = False) -> Schema:
     `brief` keeps what is always there and what is nested: for the tools that answer with a resource which their
     `list_` tool spells out. Every word here is paid for on every turn; the whole would be 600 tokens more.
     """
-    schema = _plain(result.model_json_schema(by_alias=True, mode="serialization"))
+    schema = _plain(msgspec.json.schema(result, schema_hook=_text))
     if brief:
         always = schema.get("required", [])
         properties = schema["properties"].items()
@@ -75,6 +78,8 @@ def _simplify(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Sche
             made[key] = {name: _property(one, definitions) for name, one in value.items()}
         elif key == "items":
             made[key] = _simplify(value, definitions)
+        elif key == "enum" and "type" not in schema:  # of results: hosts want the type, too
+            made |= {"type": "boolean"} if value == [True] else {"enum": value, "type": "string"}
         else:
             made[key] = value
     return made
@@ -83,3 +88,9 @@ def _simplify(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Sche
 def _property(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
     made = _simplify(schema, definitions)
     return {"type": "object"} if made.get("type") == "object" else made
+
+
+def _text(kind: type) -> Schema:
+    """What JSON has no type for."""
+    assert kind is Instant
+    return {"type": "string"}

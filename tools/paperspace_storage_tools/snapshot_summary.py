@@ -48,7 +48,7 @@ async def summarise(
         call.notice("This counts from `after` on, not the whole list.")
     elif walk.rest is not None:
         call.notice("This counts the list so far, not all of it.")
-    return SnapshotList.model_construct(
+    return SnapshotList(
         machines=[_line(machine, tally) for machine, tally in ranked[:most]],
         has_more=True if walk.rest is not None else None,
         next_page=cursors.write(walk.rest) if walk.rest is not None else None,
@@ -57,10 +57,10 @@ async def summarise(
 
 
 def _line(machine: str | None, tally: _Tally) -> MachineSnapshots:
-    return MachineSnapshots.model_construct(
+    return MachineSnapshots(
         machine_id=machine,
         snapshots=tally.snapshots,
         automatic=tally.automatic,
-        newest=Named.model_construct(id=tally.newest.id, name=tally.newest.name),
-        oldest=Named.model_construct(id=tally.oldest.id, name=tally.oldest.name),
+        newest=Named(id=tally.newest.id, name=tally.newest.name),
+        oldest=Named(id=tally.oldest.id, name=tally.oldest.name),
     )

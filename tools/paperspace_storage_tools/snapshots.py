@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Annotated
 
+from msgspec.structs import replace as replaced
 from pydantic import Field, model_validator
 
 from paperspace_storage_tools.arguments import (
@@ -26,8 +27,16 @@ from paperspace_storage_tools.arguments import (
 from paperspace_storage_tools.errors import Failure, OutcomeUnknown, SafetySnapshotKept, Unsupported
 from paperspace_storage_tools.globs import matcher
 from paperspace_storage_tools.machine_events import follow
-from paperspace_storage_tools.models import Deleted, Machine, Page, Restored, Snapshot, SnapshotList
-from paperspace_storage_tools.ports import AtStake, Call, NewSnapshot, PlaceQuery, SnapshotChange, SnapshotQuery
+from paperspace_storage_tools.models import Deleted, Page, Restored, Snapshot, SnapshotList
+from paperspace_storage_tools.ports import (
+    AtStake,
+    Call,
+    NewSnapshot,
+    PlaceQuery,
+    Schedule,
+    SnapshotChange,
+    SnapshotQuery,
+)
 from paperspace_storage_tools.snapshot_summary import summarise
 from paperspace_storage_tools.text import in_quotes
 from paperspace_storage_tools.tool import Tool
@@ -94,9 +103,7 @@ async def list_snapshots(call: Call, arguments: ListSnapshots) -> SnapshotList:
     if summary:
         return await summarise(call, fetch, after=arguments.after, most=arguments.limit, keep=keep)
     page = await page_of(call, fetch, after=arguments.after, limit=arguments.limit, keep=keep)
-    return SnapshotList.model_construct(
-        items=page.items, has_more=page.has_more, next_page=page.next_page, total=page.total
-    )
+    return SnapshotList(items=page.items, has_more=page.has_more, next_page=page.next_page, total=page.total)
 
 
 def _filter(arguments: ListSnapshots) -> Keep[Snapshot] | None:
@@ -116,7 +123,7 @@ def _filter(arguments: ListSnapshots) -> Keep[Snapshot] | None:
 async def create_snapshot(call: Call, arguments: CreateSnapshot) -> Snapshot:
     async def wait(made: Snapshot) -> Snapshot:
         event = await follow(call, made.event, arguments.wait_seconds, f"Snapshot {made.id}")
-        return made.model_copy(update={"event": event})
+        return replaced(made, event=event)
 
     new = NewSnapshot(machine_id=arguments.machine_id, name=arguments.name, note=arguments.note)
     return await call.storage.snapshots.create(new, then=wait if arguments.wait_seconds else None)
@@ -167,7 +174,7 @@ async def restore_snapshot(call: Call, arguments: RestoreSnapshot) -> Restored:
 
     async def remark() -> tuple[str, ...]:
         machine_id = seen[0].machine_id
-        return _schedule(await call.storage.machines.glance(machine_id)) if machine_id else ()
+        return _schedule(await call.storage.machines.schedule(machine_id)) if machine_id else ()
 
     await call.allow("restore", look, confirm=arguments.confirm, remark=remark)
     snapshot = seen[0]
@@ -247,14 +254,14 @@ async def _restore_preview(call: Call, snapshot: Snapshot, safe: bool) -> tuple[
     return replace(base, facts=(*base.facts, lost, safety), also=named or (), unsaid=unsaid), later
 
 
-def _schedule(machine: Machine | None) -> tuple[str, ...]:
+def _schedule(schedule: Schedule | None) -> tuple[str, ...]:
     """When the machine that is written over is snapshotted by itself, and how many of those are kept."""
-    if machine is None or machine.auto_snapshot_enabled is None:
+    if schedule is None or schedule.enabled is None:
         return ()
-    if not machine.auto_snapshot_enabled:
+    if not schedule.enabled:
         return ("its machine takes no automatic snapshots",)
-    often = f" {machine.auto_snapshot_frequency}" if machine.auto_snapshot_frequency in _FREQUENCIES else ""
-    kept = machine.auto_snapshot_save_count
+    often = f" {schedule.frequency}" if schedule.frequency in _FREQUENCIES else ""
+    kept = schedule.kept
     return (f"its machine takes automatic snapshots{often}" + (f" and keeps the newest {kept}" if kept else ""),)
 
 

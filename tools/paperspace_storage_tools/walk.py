@@ -7,7 +7,7 @@ each cursor comes with the page before. Where the budget ends first, the cursor 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar
 
 from paperspace_storage_tools import cursors
 from paperspace_storage_tools.arguments import LARGEST_PAGE
@@ -180,7 +180,5 @@ async def _count(call: Call, fetch: Fetch[ItemT], rest: Place) -> int | None:
 
 
 def _page(items: list[ItemT], has_more: bool, rest: Place | None, total: int | None) -> Page[ItemT]:
-    # The items were validated when they were read; validating the page again would double the cost of a list.
     next_page = cursors.write(rest) if rest is not None else None
-    made = Page[Any].model_construct(items=items, has_more=has_more, next_page=next_page, total=total)
-    return cast("Page[ItemT]", made)
+    return Page(items=items, has_more=has_more, next_page=next_page, total=total)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 from typing import Generic, TypeVar
 
+import msgspec
 from pydantic_core import to_json
 
 from paperspace_storage_server.api.perform import Performing, alike
 from paperspace_storage_server.state.creations import Creation
 from paperspace_storage_server.wire.messages import Codec, Operation
+from paperspace_storage_server.wire.parsing import decoder
 from paperspace_storage_tools.errors import (
     Failure,
     Kind,
@@ -27,7 +28,7 @@ from paperspace_storage_tools.errors import (
     TimedOut,
     Unreachable,
 )
-from paperspace_storage_tools.models import Page, SharedDrive, Snapshot, StorageProvider
+from paperspace_storage_tools.models import Page, SharedDrive, Snapshot, StorageProvider, written
 
 ResourceT = TypeVar("ResourceT", SharedDrive, Snapshot, StorageProvider)
 
@@ -75,12 +76,15 @@ class _Open:
     whole: str | None = None
 
 
+_RECORD = decoder(list[_Open])
+
+
 def _read(record: str | None) -> list[_Open]:
-    return [_Open(**one) for one in json.loads(record or "[]")]
+    return _RECORD.decode(record or "[]")
 
 
 def _written(open: list[_Open]) -> str:
-    return json.dumps([asdict(one) for one in open])
+    return msgspec.json.encode(open).decode()
 
 
 async def create(
@@ -171,7 +175,7 @@ class _Turn(Generic[ResourceT]):
                 f"An earlier call for the same made this {kind}, and its caller may be gone: it is the answer, and no "
                 "second one was made."
             )
-            return type(found).model_validate_json(earlier.whole)
+            return decoder(type(found)).decode(earlier.whole)
         return None
 
     async def makes(self, there: list[ResourceT] | None) -> ResourceT:
@@ -193,7 +197,7 @@ class _Turn(Generic[ResourceT]):
 
     async def waits(self, made: ResourceT) -> _Open:
         """Write down what was made, for a repeat of the request while the call still waits."""
-        sent, whole = self._api.upstream.now(), made.model_dump_json(by_alias=True, exclude_none=True)
+        sent, whole = self._api.upstream.now(), written(made)
         waiting = _Open(wanted=self._wanted.digest, sent=sent, before=None, made=made.id, whole=whole)
         await self.settled(made.id, [waiting])
         return waiting

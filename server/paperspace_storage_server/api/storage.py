@@ -31,6 +31,7 @@ from paperspace_storage_tools.ports import (
     NewSnapshot,
     PlaceQuery,
     Query,
+    Schedule,
     SnapshotChange,
     SnapshotQuery,
     Then,
@@ -260,14 +261,11 @@ class _Machines:
     async def list(self, query: PlaceQuery) -> Page[Machine]:
         return await self._api.perform(lambda codec: codec.list_machines(query))
 
-    async def glance(self, id: str) -> Machine | None:
-        """Production has no request for one machine (live.openapi.yaml): it is looked for in the list's first page."""
-        query = PlaceQuery(limit=LARGEST_PAGE)
+    async def schedule(self, id: str) -> Schedule | None:
         try:
-            page = await self._api.at_once().perform(lambda codec: codec.list_machines(query))
+            return await self._api.at_once().perform(lambda codec: codec.schedule(id))
         except Failure:
             return None
-        return next((machine for machine in page.items if machine.id == id), None)
 
 
 class _Networks:

@@ -20,7 +20,7 @@ from paperspace_storage_tools.arguments import Arguments
 from paperspace_storage_tools.catalogue import CATALOGUE, TOOLSETS
 from paperspace_storage_tools.errors import FailedInside, Failure, OutcomeUnknown, describe
 from paperspace_storage_tools.listing import entries
-from paperspace_storage_tools.models import Model
+from paperspace_storage_tools.models import Model, written
 from paperspace_storage_tools.tool import AnyTool
 
 logger = logging.getLogger(__name__)
@@ -159,8 +159,7 @@ class Service:
         return result
 
     def _succeeded(self, result: Model, call: GuardedCall) -> Outcome:
-        text = result.model_dump_json(by_alias=True, exclude_none=True)
-        return Outcome(self.team.hygiene.spelled(text, " ".join(call.notices)))
+        return Outcome(self.team.hygiene.spelled(written(result), " ".join(call.notices)))
 
     def _failed(self, failure: Failure, tool: AnyTool) -> Outcome:
         return Outcome(self.team.hygiene.failure(describe(failure, write=tool.writes)), failure=failure)

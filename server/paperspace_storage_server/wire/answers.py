@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable
 from itertools import chain
-from typing import Annotated, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, to_json
+import msgspec
+from msgspec import Struct, ValidationError
+from msgspec.json import Decoder
+from pydantic_core import to_json
 
 from paperspace_storage_server.wire.messages import Answer
-from paperspace_storage_server.wire.parsing import parsed, whole_characters
+from paperspace_storage_server.wire.parsing import decoder, parsed, whole_characters
 from paperspace_storage_server.wire.parts import LARGEST_WHOLE, MOST_OF_PAGE, is_error_sized, parts
 from paperspace_storage_tools.errors import Failure, Kind, Malformed, RateLimited, Refused, ServerTrouble, Unsupported
 from paperspace_storage_tools.text import clean
@@ -20,53 +23,56 @@ T = TypeVar("T")
 _KEPT = 8192  # characters of an API's message: more than are shown, for what is cut cannot be masked
 _MOST_ISSUES = 5
 _ERROR_FIELDS = ("error", "errors")
+# How msgspec words what is wrong; only a member of a fixed choice is quoted, and that stands before the last `_AT`.
+_AT = " - at `$"
+_TOO_LONG = "Expected `array` of length <="
+_LACKING = re.compile(r"Object missing required field `(\w+)`")
+_PLACE = re.compile(r"\[(\d+)\]|\.(\w+)")
 
 
-class _Issue(BaseModel):
+class _Issue(Struct, frozen=True):
     message: str = ""
 
 
-class Identified(BaseModel):
+class Identified(Struct, frozen=True, gc=False):
     """All that is read of a resource which is not the one that is looked for."""
 
     id: str
 
 
-_ID = TypeAdapter(Identified)
-IDS = TypeAdapter(Annotated[list[Identified], FailFast()])
+_ID = decoder(Identified)
+IDS = decoder(list[Identified])
 
 
-class ErrorBody(BaseModel):
+class ErrorBody(Struct, frozen=True):
     """The body of every failure in production (schema Error); the published specification names none."""
-
-    model_config = ConfigDict(extra="ignore")
 
     code: str
     message: str
     issues: list[_Issue] | None = None
 
 
-def read(answer: Answer, adapter: TypeAdapter[T], *, kind: Kind, id: str | None = None, statuses: tuple[int, ...]) -> T:
+def read(answer: Answer, reader: Decoder[T], *, kind: Kind, id: str | None = None, statuses: tuple[int, ...]) -> T:
     """The value in a successful answer.
 
     Raises:
         Refused, RateLimited, ServerTrouble: by status.
         Malformed: HTML, broken JSON, another shape, an error body under a 2xx, or a status nobody promised.
     """
-    values = _values(answer, adapter, kind=kind, id=id, statuses=statuses)
+    values = _values(answer, reader, kind=kind, id=id, statuses=statuses)
     whole = next(values)
     for more in values:
         _items(whole).extend(_items(more))
     return whole
 
 
-def read_each(answer: Answer, adapter: TypeAdapter[list[T]], *, kind: Kind, statuses: tuple[int, ...]) -> Iterable[T]:
+def read_each(answer: Answer, reader: Decoder[list[T]], *, kind: Kind, statuses: tuple[int, ...]) -> Iterable[T]:
     """The items of a list; those of a long one are read as they are taken: only those that are kept take memory.
 
     Raises:
         As `read` does, and for what is wrong with a later item of a long list not before it is reached.
     """
-    values = _values(answer, adapter, kind=kind, id=None, statuses=statuses)
+    values = _values(answer, reader, kind=kind, id=None, statuses=statuses)
     return next(values) if len(answer.body) <= LARGEST_WHOLE else chain.from_iterable(values)
 
 
@@ -85,7 +91,7 @@ def lacks(answer: Answer, name: str | None) -> bool:
 
 
 def _values(
-    answer: Answer, adapter: TypeAdapter[T], *, kind: Kind, id: str | None, statuses: tuple[int, ...]
+    answer: Answer, reader: Decoder[T], *, kind: Kind, id: str | None, statuses: tuple[int, ...]
 ) -> Generator[T]:
     """The value; of a long list one with some of its items after the other."""
     expect(answer, kind=kind, id=id, statuses=statuses)
@@ -93,34 +99,32 @@ def _values(
         raise Malformed("it is a web page, not JSON")
     if len(answer.body) <= LARGEST_WHOLE:
         _refuse_error_body(answer.status, answer.body, kind)
-        yield _valid(answer.body, adapter)
+        yield _valid(answer.body, reader)
         return
     for part in parts(answer.body):
         _refuse_error_body(answer.status, part.body, kind)
-        value = _valid(part.body, adapter, part.before)
+        value = _valid(part.body, reader, part.before)
         if len(_items(value)) != part.items:
             raise Malformed("its items are named twice")
         yield value
 
 
 def _items(value: object) -> list[object]:
-    """The items of a list, or of a page: whatever else an adapter makes of an answer has no parts."""
+    """The items of a list, or of a page: whatever else an reader makes of an answer has no parts."""
     return cast("list[object]", value if isinstance(value, list) else getattr(value, "items", []))
 
 
-def _valid(body: bytes, adapter: TypeAdapter[T], before: int = 0) -> T:
-    try:
+def _valid(body: bytes, reader: Decoder[T], before: int = 0) -> T:
+    text: bytes | None = body
+    while text is not None:
         try:
-            return adapter.validate_json(body, by_name=False)  # the API's spelling alone; ours is looked for in vain
+            return reader.decode(text)
         except ValidationError as error:
+            raise Malformed(_wrong(str(error), before)) from None
+        except (ValueError, RecursionError):
             # Most answers are whole, so they are not searched for halves before.
-            if not _no_json(error) or (mended := whole_characters(body)) is None:
-                raise
-            return adapter.validate_json(mended, by_name=False)
-    except ValidationError as error:
-        raise _malformed(body, error, before) from None
-    except ValueError:
-        raise Malformed("it is not JSON") from None
+            text = whole_characters(text)
+    raise Malformed("it is cut off or not JSON" if body.strip() else "it is empty")
 
 
 class _WithId(Protocol):
@@ -214,7 +218,7 @@ def error_body(body: bytes) -> ErrorBody | None:
     if not is_error_sized(body):
         return None
     try:
-        return ErrorBody.model_validate(parsed(body))
+        return msgspec.convert(parsed(body), ErrorBody)
     except ValueError:
         return None
 
@@ -245,27 +249,19 @@ def looks_like_html(answer: Answer) -> bool:
     return "html" in answer.content_type or answer.body.lstrip()[:1] == b"<"
 
 
-def _no_json(error: ValidationError) -> bool:
-    """Whether the whole is no JSON: then there is one error."""
-    return error.error_count() == 1 and _first(error)["type"] == "json_invalid"
-
-
-def _first(error: ValidationError) -> ErrorDetails:
-    return error.errors(include_input=False)[0]
-
-
-def _malformed(body: bytes, error: ValidationError, before: int) -> Malformed:
+def _wrong(said: str, before: int) -> str:
     """What is wrong with a body that does not fit, without a word of the body itself. `before` counts the items of a
     long list in the parts before."""
-    first = _first(error)
-    if _no_json(error):
-        return Malformed("it is cut off or not JSON" if body.strip() else "it is empty")
+    if said.startswith(_TOO_LONG):
+        return f"it has more than {MOST_OF_PAGE:,} items"
+    _, within, place = said.rpartition(_AT)
+    place = place if within else ""
+    if (lacking := _LACKING.match(said)) is not None:
+        place += f".{lacking[1]}"
     # Numbers are positions; names are field names of our models, or of none: nothing of the answer's text.
-    if first["type"] == "too_long":
-        return Malformed(f"it has more than {MOST_OF_PAGE:,} items")
-    places = [part + before if isinstance(part, int) else part for part in first["loc"]]
-    where = ".".join(str(part) for part in places if isinstance(part, int) or part.isidentifier())[:80]
-    return Malformed(f"{where or 'the whole'} is not of the promised shape")
+    parts = [number or name for number, name in _PLACE.findall(place)]
+    where = ".".join(str(int(part) + before) if part.isdecimal() else part for part in parts)[:80]
+    return f"{where or 'the whole'} is not of the promised shape"
 
 
 def page_locally(

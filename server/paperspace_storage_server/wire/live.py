@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from msgspec.structs import replace
 from pydantic_core import to_json
 
 from paperspace_storage_server.wire.answers import expect_deleted, lacks, of_id, of_new, read
@@ -32,6 +33,7 @@ from paperspace_storage_server.wire.messages import (
     path_of,
     query_of,
 )
+from paperspace_storage_tools.arguments import LARGEST_PAGE
 from paperspace_storage_tools.errors import Kind, Unsupported
 from paperspace_storage_tools.models import (
     Machine,
@@ -52,6 +54,7 @@ from paperspace_storage_tools.ports import (
     NewSnapshot,
     PlaceQuery,
     Query,
+    Schedule,
     SnapshotChange,
     SnapshotQuery,
 )
@@ -114,7 +117,7 @@ class Live:
         def decode(answer: Answer) -> Decoded[Snapshot]:
             kind, id = of_new(answer, "snapshot", ("machine", new.machine_id))
             both = read(answer, WITH_EVENT, kind=kind, id=id, statuses=(200, 201))
-            return Decoded(both.data.model_copy(update={"event": both.event}))
+            return Decoded(replace(both.data, event=both.event))
 
         body = to_json({"machineId": new.machine_id, "name": new.name})
         return Operation(Request("POST", "/snapshots", body=body), decode)
@@ -175,13 +178,13 @@ class Live:
             return Decoded(
                 StorageUtilization(
                     team_id=usage.team_id,
-                    datasets=usage.dataset_usage,
-                    models=usage.model_usage,
-                    notebooks=usage.notebook_workspace_usage,
-                    shared_storage=usage.shared_storage_usage,
-                    total=usage.total_usage,
-                    free_total=usage.total_free_storage,
-                    free_remaining=usage.remaining_free_storage,
+                    datasets=int(usage.dataset_usage),
+                    models=int(usage.model_usage),
+                    notebooks=int(usage.notebook_workspace_usage),
+                    shared_storage=int(usage.shared_storage_usage),
+                    total=int(usage.total_usage),
+                    free_total=int(usage.total_free_storage),
+                    free_remaining=int(usage.remaining_free_storage),
                 )
             )
 
@@ -201,6 +204,15 @@ class Live:
             return _page([Decoded(item.decoded()) for item in page.items], page.has_more, page.next_page)
 
         return Operation(Request("GET", "/machines", _places(query)), decode)
+
+    def schedule(self, machine_id: str) -> Operation[Schedule | None]:
+        """There is no request for one machine: it is looked for in the list's first page."""
+
+        def decode(answer: Answer) -> Decoded[Schedule | None]:
+            page = read(answer, MACHINES, kind="machine", statuses=(200,))
+            return Decoded(next((item.schedule() for item in page.items if item.id == machine_id), None))
+
+        return Operation(Request("GET", "/machines", query_of({"limit": LARGEST_PAGE})), decode)
 
     def list_networks(self, query: PlaceQuery) -> Operation[Page[PrivateNetwork]]:
         def decode(answer: Answer) -> Decoded[Page[PrivateNetwork]]:
@@ -255,7 +267,7 @@ def _gone(path: str, kind: Kind, id: str) -> Operation[None]:
 
 
 def _page(items: list[Decoded[ResultT]], has_more: bool, next_page: str | None) -> Decoded[Page[ResultT]]:
-    page = Page[ResultT].model_construct(
+    page = Page(
         items=[item.value for item in items], has_more=has_more, next_page=(next_page or None) if has_more else None
     )
     return Decoded(page, tuple(secret for item in items for secret in item.secrets))

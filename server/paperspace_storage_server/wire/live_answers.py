@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, SecretStr, TypeAdapter
-from pydantic.alias_generators import to_camel
+from msgspec import Meta, Struct
+from pydantic import SecretStr
 
 from paperspace_storage_server.wire.answers import Identified
 from paperspace_storage_server.wire.messages import Decoded
+from paperspace_storage_server.wire.parsing import decoder
 from paperspace_storage_server.wire.parts import MOST_OF_PAGE
 from paperspace_storage_tools.models import (
     Instant,
@@ -18,26 +19,26 @@ from paperspace_storage_tools.models import (
     SharedDrive,
     Snapshot,
     StorageProvider,
-    Whole,
 )
+from paperspace_storage_tools.ports import Schedule
 
 WireT = TypeVar("WireT")
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", hide_input_in_errors=True, defer_build=True)
+class _Wire(Struct, frozen=True, rename="camel", gc=False):
+    """Base of what is read, in production's camelCase."""
 
 
-class _Page(_Wire, Generic[WireT]):
+class _Page(_Wire, Generic[WireT], frozen=True):
     has_more: bool
+    items: Annotated[list[WireT], Meta(max_length=MOST_OF_PAGE)]
     next_page: str | None = None
-    items: Annotated[list[WireT], Field(max_length=MOST_OF_PAGE), FailFast()]
 
 
-class _Drive(_Wire):
+class _Drive(_Wire, frozen=True):
     id: str
     name: str | None = None
-    size: Whole | None = None
+    size: int | None = None
     region: str | None = None
     network_id: str | None = None
     mount_point: str | None = None
@@ -47,7 +48,7 @@ class _Drive(_Wire):
     dt_deleted: Instant | None = None
 
     def decoded(self) -> Decoded[SharedDrive]:
-        drive = SharedDrive.model_construct(
+        drive = SharedDrive(
             id=self.id,
             name=self.name,
             size=self.size,
@@ -61,7 +62,7 @@ class _Drive(_Wire):
         return Decoded(drive, _given(self.password))
 
 
-class _S3Config(_Wire):
+class _S3Config(_Wire, frozen=True):
     access_key: SecretStr | None = None
     secret_access_key: SecretStr | None = None
     bucket: str | None = None
@@ -71,7 +72,7 @@ class _S3Config(_Wire):
     signature_version: str | None = None
 
 
-class _Provider(_Wire):
+class _Provider(_Wire, frozen=True):
     id: str
     name: str | None = None
     is_managed: bool | None = None
@@ -80,7 +81,7 @@ class _Provider(_Wire):
 
     def decoded(self) -> Decoded[StorageProvider]:
         s3 = self.s3_config or _S3Config()
-        provider = StorageProvider.model_construct(
+        provider = StorageProvider(
             id=self.id,
             name=self.name,
             type="s3" if self.s3_config is not None else None,
@@ -95,34 +96,29 @@ class _Provider(_Wire):
         return Decoded(provider, _given(s3.access_key, s3.secret_access_key))
 
 
-class _SnapshotWithEvent(_Wire):
+class _SnapshotWithEvent(_Wire, frozen=True):
     data: Snapshot
     event: MachineEvent | None = None
 
 
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("a number of bytes, not a boolean")
-    return value
+_Bytes = Annotated[int, Meta(ge=0)] | Annotated[str, Meta(pattern=r"^[0-9]{1,40}\Z")]
+"""Production writes them as decimal texts, and nobody knows for how long: an integer is one, too."""
 
 
-_Bytes = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
-
-
-class _Machine(_Wire):
+class _Machine(_Wire, frozen=True):
     id: str
     name: str | None = None
     state: str | None = None
     region: str | None = None
     network_id: str | None = None
     auto_snapshot_enabled: bool | None = None
-    auto_snapshot_save_count: Whole | None = None
+    auto_snapshot_save_count: int | None = None
     auto_snapshot_frequency: str | None = None
     storage_used: _Bytes | None = None
     storage_total: _Bytes | None = None
 
     def decoded(self) -> Machine:
-        return Machine.model_construct(
+        return Machine(
             id=self.id,
             name=self.name,
             state=self.state,
@@ -130,15 +126,15 @@ class _Machine(_Wire):
             private_network_id=self.network_id,
             auto_snapshot_enabled=self.auto_snapshot_enabled,
             auto_snapshot_save_count=self.auto_snapshot_save_count,
-            auto_snapshot_frequency=self.auto_snapshot_frequency,
-            storage_used=self.storage_used,
-            storage_total=self.storage_total,
+            storage_used=None if self.storage_used is None else int(self.storage_used),
+            storage_total=None if self.storage_total is None else int(self.storage_total),
         )
 
+    def schedule(self) -> Schedule:
+        return Schedule(self.auto_snapshot_enabled, self.auto_snapshot_frequency, self.auto_snapshot_save_count)
 
-class _Utilization(_Wire):
-    """Bytes as decimal strings: pydantic turns a decimal string into the integer, and nothing else into one."""
 
+class _Utilization(_Wire, frozen=True):
     dataset_usage: _Bytes
     model_usage: _Bytes
     notebook_workspace_usage: _Bytes
@@ -146,14 +142,14 @@ class _Utilization(_Wire):
     total_usage: _Bytes
     total_free_storage: _Bytes
     remaining_free_storage: _Bytes
-    team_id: str | None = Field(default=None, validation_alias=AliasChoices("teamId"))
+    team_id: str | None = None
 
 
-class _Team(_Wire):
+class _Team(_Wire, frozen=True):
     namespace: str
 
 
-class _Session(_Wire):
+class _Session(_Wire, frozen=True):
     """Whose key it is. The user in it is nobody's business here, and is not read."""
 
     team: _Team
@@ -163,16 +159,16 @@ def _given(*secrets: SecretStr | None) -> tuple[SecretStr, ...]:
     return tuple(secret for secret in secrets if secret is not None)
 
 
-DRIVE = TypeAdapter(_Drive)
-DRIVES = TypeAdapter(_Page[_Drive])
-SNAPSHOT = TypeAdapter(Snapshot)
-IDS = TypeAdapter(_Page[Identified])
-SNAPSHOTS = TypeAdapter(_Page[Snapshot])
-WITH_EVENT = TypeAdapter(_SnapshotWithEvent)
-EVENT = TypeAdapter(MachineEvent)
-PROVIDER = TypeAdapter(_Provider)
-PROVIDERS = TypeAdapter(_Page[_Provider])
-UTILIZATION = TypeAdapter(_Utilization)
-SESSION = TypeAdapter(_Session)
-MACHINES = TypeAdapter(_Page[_Machine])
-NETWORKS = TypeAdapter(_Page[PrivateNetwork])
+DRIVE = decoder(_Drive)
+DRIVES = decoder(_Page[_Drive])
+SNAPSHOT = decoder(Snapshot)
+IDS = decoder(_Page[Identified])
+SNAPSHOTS = decoder(_Page[Snapshot])
+WITH_EVENT = decoder(_SnapshotWithEvent)
+EVENT = decoder(MachineEvent)
+PROVIDER = decoder(_Provider)
+PROVIDERS = decoder(_Page[_Provider])
+UTILIZATION = decoder(_Utilization)
+SESSION = decoder(_Session)
+MACHINES = decoder(_Page[_Machine])
+NETWORKS = decoder(_Page[PrivateNetwork])

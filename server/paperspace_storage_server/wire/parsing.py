@@ -7,9 +7,16 @@ bytes that UTF-8 forbids. Neither is a character, and readers refuse the whole t
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import TypeVar
 
+from msgspec.json import Decoder
+from pydantic import SecretStr
 from pydantic_core import from_json
 
+from paperspace_storage_tools.models import shorten_instant
+
+T = TypeVar("T")
 _REPLACEMENT = "�".encode()
 _ESCAPE_OR_HALF = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: kept
@@ -37,3 +44,18 @@ def parsed(body: bytes) -> object:
             raise
         value = from_json(mended)
     return value
+
+
+def decoder(kind: type[T]) -> Decoder[T]:
+    """What reads JSON as this type, in the API's spelling and without what the type does not name."""
+    return Decoder(kind, dec_hook=_of_text)
+
+
+_short = lru_cache(4096)(shorten_instant)  # whoever looks at a list looks at it again
+
+
+def _of_text(kind: type, value: object) -> object:
+    """Of what JSON has no type for, secrets and instants: both are texts."""
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return SecretStr(value) if kind is SecretStr else _short(value)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from pydantic import BaseModel
+import msgspec
 
 from paperspace_storage_server.commands.doctor.openapi import (
     Description,
@@ -164,8 +164,8 @@ def _answer(status: int, example: object) -> Answer:
 
 def _fields(value: object, where: str = "") -> Iterator[str]:
     """What a result holds, lists by their first item."""
-    if isinstance(value, BaseModel):
-        value = value.model_dump(by_alias=True, exclude_none=True)
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.to_builtins(value)
     if isinstance(value, list):
         value = cast("list[object]", value)[0] if value else None
     if isinstance(value, dict):

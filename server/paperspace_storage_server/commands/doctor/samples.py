@@ -10,7 +10,8 @@ from itertools import combinations
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, SecretStr
+from msgspec import Struct
+from pydantic import SecretStr
 
 from paperspace_storage_server.wire.messages import Codec, Operation
 from paperspace_storage_tools.errors import Unsupported
@@ -80,9 +81,8 @@ def _sample(hint: object) -> object:
     if isinstance(kind, type):
         if dataclasses.is_dataclass(kind):
             return kind(**{name: _sample(one) for name, one in get_type_hints(kind).items()})
-        if issubclass(kind, BaseModel):
-            fields = get_type_hints(kind, include_extras=False)
-            return kind.model_construct(None, **{name: _sample(fields[name]) for name in kind.model_fields})
+        if issubclass(kind, Struct):
+            return kind(**{name: _sample(one) for name, one in get_type_hints(kind).items()})
         if kind is SecretStr:
             return SecretStr(TEXT)
         if kind in (bool, int):
