@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -168,6 +169,7 @@ async def test_the_file_stays_small(tmp_path: Path) -> None:
         await store.draw("b", 10**6, 5)
         await time.move(1)
     assert file.stat().st_size <= 32 * 1024
+    assert file.with_name("state.db-wal").stat().st_size <= 2 * 1024 * 1024
     await store.aclose()
 
 
@@ -296,3 +298,71 @@ async def test_memory_forgets_what_has_expired_and_refuses_more_than_it_may_hold
     assert not await store.add("0", "", 60)  # nothing was forgotten to make room
     await time.move(60)
     assert await store.add("one more", "", 60)
+
+
+async def test_what_waits_for_nobody_is_done_at_once(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state.db")
+    await store.put("a", "1", 60)
+    for number in range(50):
+        work = asyncio.create_task(store.add(f"token:{number}", "used", 60))
+        await asyncio.sleep(0)
+        assert work.done()
+        assert await work
+    await store.aclose()
+
+
+async def test_while_another_process_is_in_the_file_the_loop_goes_on_and_nothing_overtakes(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    store = SqliteStore(file)
+    await store.put("a", "0", 60)
+    holder = sqlite3.connect(file, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    works = [asyncio.create_task(store.put("a", str(number), 60)) for number in (1, 2)]
+    taken = asyncio.create_task(store.add("turn", "mine", 60))
+    await asyncio.sleep(0)
+    assert not any(work.done() for work in (*works, taken))
+    taken.cancel()
+    given_back = asyncio.create_task(store.drop("turn", "mine"))
+    await asyncio.sleep(0)
+    holder.execute("COMMIT")
+    holder.close()
+    await asyncio.gather(*works)
+    assert await given_back  # what a cancelled caller had begun was done before
+    assert await store.get("a") == "2"
+    await store.aclose()
+
+
+async def test_who_had_to_wait_in_vain_keeps_nobody_waiting_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "state.db"
+    store = SqliteStore(file)
+    await store.put("a", "1", 60)
+    holder = sqlite3.connect(file, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(sqlite, "PATIENCE", 0.02)
+    with pytest.raises(StoreUnavailable):
+        await store.put("a", "2", 60)
+    holder.close()
+    db = store._db  # pyright: ignore[reportPrivateUsage]  # how long the event loop would stand still
+    assert db is not None
+    assert db.execute("PRAGMA busy_timeout").fetchone() == (0,)
+    assert await store.get("a") == "1"
+    await store.aclose()
+
+
+async def test_what_is_written_ahead_stays_small_however_often_others_are_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    store = SqliteStore(file)
+    holder = sqlite3.connect(file, isolation_level=None)
+    for number in range(600):
+        if number % 10 == 9:
+            holder.execute("BEGIN IMMEDIATE")
+        work = asyncio.create_task(store.put(f"token:{number % 50}", "x" * 4000, 60))
+        await asyncio.sleep(0)
+        if holder.in_transaction:
+            holder.execute("COMMIT")
+        await work
+    assert file.with_name("state.db-wal").stat().st_size <= 4 * 1024 * 1024
+    holder.close()
+    await store.aclose()

@@ -1,7 +1,7 @@
 """The store that the processes of one user share: one small SQLite file, readable by its owner only.
 
-Transactions run one after another in a thread of their own, so that a file which another process has locked holds
-up no call but those that need it. See docs/decisions/sqlite-in-a-thread.md.
+What has to wait, for the disk or for another process, is done in a thread, one after the other, so that it holds up no
+call but those that need it. The rest, nearly all, is done at once. See docs/decisions/sqlite-in-a-thread.md.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import stat
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from paperspace_storage_server.state.store import Add, Drop, Get, Put, Step, Swap, ended
 from paperspace_storage_tools.errors import StoreUnavailable
@@ -34,7 +34,7 @@ _SCHEMA = (
     "CREATE INDEX draws_of ON draws (key, at)",
 )
 _LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "bcachefs", "tmpfs", "overlay"})
-_MOST_AHEAD = 250  # pages of the journal, a MiB, before they are moved into the file
+_AT_ONCE = 60  # transactions before what is written ahead, some pages each, is moved into the file: a MiB at most
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
@@ -57,6 +57,8 @@ class SqliteStore:
         self._clock = clock  # wall-clock time: the one clock that processes share, and that outlives a restart
         self._db: sqlite3.Connection | None = None
         self._thread: ThreadPoolExecutor | None = None
+        self._last: Future[Any] | None = None  # what was given to the thread last: once it is done, so is the rest
+        self._at_once = 0  # how many more need not go to the thread
 
     async def get(self, key: str) -> str | None:
         return await self._transact(lambda db, now: _get(db, key))
@@ -104,37 +106,64 @@ class SqliteStore:
     async def aclose(self) -> None:
         thread, self._thread = self._thread, None
         if thread is not None:
-            thread.submit(self._close)
+            self._last = thread.submit(self._close)
             thread.shutdown(wait=False)  # at most PATIENCE later, and nothing is lost by not waiting
 
     async def _transact(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
+        if self._at_once and (self._last is None or self._last.done()):
+            self._at_once -= 1
+            with suppress(StoreUnavailable):  # another process is in the file: that is waited for
+                return self._run(work)
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="state")
-        # A cancelled caller leaves a transaction that is whole: it is in the file, or it is not.
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
+        self._last = future = self._thread.submit(self._wait_and_run, work)
+        # A cancelled caller leaves a transaction that is whole, and that is done before the next one.
+        return await asyncio.shield(asyncio.wrap_future(future))
 
-    def _run(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
+    def _wait_and_run(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
+        """In the thread: wait for other processes, and for the disk so that the next transactions need not."""
         try:
-            if self._db is None:
-                self._db = _open(self._file)
-            self._db.execute("BEGIN IMMEDIATE")
+            db = self._db = self._db or _open(self._file)
+            db.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
             try:
-                now = self._clock()
-                _tidy(self._db, now)
-                result = work(self._db, now)
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+                moves = not self._at_once and db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+                if moves:
+                    db.execute("PRAGMA wal_checkpoint").fetchone()  # the first write after it waits for the disk, too
+                result = self._run(work)
+                self._at_once = _AT_ONCE if moves else self._at_once
+            finally:
+                with suppress(sqlite3.ProgrammingError):  # it was closed: the file is of no use
+                    db.execute("PRAGMA busy_timeout = 0")
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY:
-                raise StoreUnavailable(f"another process has held it for {PATIENCE:.0f} s") from None
-            self._close()
-            raise CannotUse(str(error)) from None
+            raise self._trouble(error) from None
         return result
 
+    def _run(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
+        db = self._db
+        assert db is not None
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                now = self._clock()
+                _tidy(db, now)
+                result = work(db, now)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._trouble(error) from None
+        return result
+
+    def _trouble(self, error: sqlite3.Error) -> StoreUnavailable | CannotUse:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY:
+            return StoreUnavailable(f"another process has held it for {PATIENCE:.0f} s")
+        self._close()
+        return CannotUse(str(error))
+
     def _close(self) -> None:
+        self._at_once = 0
         if self._db is not None:
             self._db.close()
             self._db = None
@@ -222,7 +251,7 @@ def _write_ahead(db: sqlite3.Connection, file: Path) -> None:
     if _is_local(file.parent):
         with suppress(sqlite3.OperationalError):  # another process is in the file at this moment: as it is, for once
             db.execute("PRAGMA journal_mode = WAL")
-            db.execute(f"PRAGMA wal_autocheckpoint = {_MOST_AHEAD}")
+            db.execute("PRAGMA wal_autocheckpoint = 0")  # the thread does it, see `_AT_ONCE`
 
 
 def _is_local(folder: Path, mounted: Path = Path("/proc/self/mountinfo")) -> bool:
