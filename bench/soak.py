@@ -28,8 +28,9 @@ from mcp import Client, StdioServerParameters  # noqa: E402 - the roots must be 
 from mcp.client.stdio import get_default_environment  # noqa: E402 - as above
 
 from paperspace_storage_server.sandbox import create_app  # noqa: E402 - as above
+from paperspace_storage_server.wire.messages import Dialect  # noqa: E402 - as above
 from support.fault_proxy import FAULTS, SLOW, Fault, FaultProxy, Seen  # noqa: E402 - as above
-from support.faulted import KEY, Dialect, outcome  # noqa: E402 - as above
+from support.faulted import KEY, outcome  # noqa: E402 - as above
 
 AT_ONCE = 16
 SPOILT = 0.15  # share of the requests

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.commands.report import NoReport, gather, text_lines
 from paperspace_storage_server.http.in_process import ThroughHttpx
@@ -24,7 +25,7 @@ from paperspace_storage_server.sandbox.app import create_app
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.page import html
-from support.guarded import API_KEY, DIALECTS, URL, Api, make
+from support.guarded import API_KEY, URL, Api, make
 from support.service import service_over
 from support.stdio_server import environment
 

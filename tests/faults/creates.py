@@ -7,8 +7,9 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
+from paperspace_storage_server.wire.messages import Dialect
 from support.fault_proxy import FAULTS, SLOW, Fault, Seen
-from support.faulted import Bed, Dialect, faulted
+from support.faulted import Bed, faulted
 
 _FAULTS = tuple(one for one in FAULTS if one.name not in SLOW and one.name != "latency 20 ms")
 _SPOILT = {"POST": 0.6, "GET": 0.15}  # share of the requests

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from paperspace_storage_server.api.upstream import DIALECTS
+from paperspace_storage_server.wire.messages import Dialect
 from support.fault_proxy import FAULTS, SLOW, Fault, Rule
-from support.faulted import Bed, Dialect, faulted
+from support.faulted import Bed, faulted
 
 Act = Literal["create", "read", "update", "delete", "restore"]
 Often = Literal["once", "always"]
 ACTS: tuple[Act, ...] = ("create", "read", "update", "delete", "restore")
-DIALECTS: tuple[Dialect, ...] = ("published", "live")
 METHODS: dict[Act, str] = {"create": "POST", "read": "GET", "update": "PUT", "delete": "DELETE", "restore": "POST"}
 _AT_ONCE = 6  # cases
 _HEAD = (

@@ -15,10 +15,10 @@ from pydantic import SecretStr
 
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
-from paperspace_storage_server.guard.confirm import Question
 from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.settings import load_settings
 from paperspace_storage_tools.catalogue import CATALOGUE
+from support.nobody import Nobody
 from support.service import service_over
 
 FIELDS = (
@@ -121,20 +121,6 @@ class _Scripted(httpx.AsyncBaseTransport):
         return httpx.Response(status, headers=headers, content=body)
 
 
-class _Model:
-    """A caller behind which nobody can be asked."""
-
-    principal = None
-    request_id = 1
-    can_ask = False
-
-    async def ask(self, question: Question) -> bool:
-        raise AssertionError(question)
-
-    async def progress(self, done: float, total: float, message: str) -> None:
-        return None
-
-
 def _service(dialect: str, transport: _Scripted) -> Service:
     flags = {"dialect": dialect, "confirm": "never", "api_key": SecretStr("key-of-the-team")}
     return service_over(lambda: ThroughHttpx(transport), load_settings(flags), url="http://127.0.0.1/v1")
@@ -160,7 +146,7 @@ def test_any_answers_end_in_a_result(
 
     async def run() -> Outcome:
         try:
-            return await service.call(service.tools[call[0]], call[1], _Model())
+            return await service.call(service.tools[call[0]], call[1], Nobody())
         finally:
             await service.aclose()
 

@@ -15,29 +15,15 @@ from starlette.types import Receive, Scope, Send
 
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
-from paperspace_storage_server.guard.confirm import CannotAsk, Question
 from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.sandbox.app import create_app
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_server.state.store import key_of
+from support.nobody import Nobody
 from support.service import service_over
 
 pytestmark = pytest.mark.anyio
 KEY = "key-of-the-team"
-
-
-class Nobody:
-    """A caller behind which nobody can be asked."""
-
-    principal = None
-    request_id = 1
-    can_ask = False
-
-    async def ask(self, question: Question) -> bool:
-        raise CannotAsk
-
-    async def progress(self, done: float, total: float, message: str) -> None:
-        return None
 
 
 @dataclass(slots=True)

@@ -10,12 +10,14 @@ import pytest
 
 from faults.creates import faulted_creates
 from paperspace_storage_server.api.creating import UNDER_WAY
+from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.http.budget import Budget
+from paperspace_storage_server.wire.messages import Dialect
 from support.fault_proxy import Fault, Reply, Rule
-from support.faulted import BASE, Bed, Dialect, faulted
+from support.faulted import BASE, Bed, faulted
 
 pytestmark = pytest.mark.anyio
-DIALECTS = pytest.mark.parametrize("dialect", ["published", "live"])
+each_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 LOST = Fault("lost after", "reset", 1)
 LOST_BEFORE = Fault("lost before", "reset")
 TWICE = Fault("lost after another did the same", "reset", 2)
@@ -29,7 +31,7 @@ async def _named(bed: Bed, name: str) -> list[str]:
     return [str(one["id"]) for one in await bed.items("/snapshots?limit=100") if one["name"] == name]
 
 
-@DIALECTS
+@each_dialect
 async def test_an_older_snapshot_of_the_same_name_is_not_passed_off_as_the_new_one(dialect: Dialect) -> None:
     async with faulted(dialect) as bed:
         machine = await _machine(bed)
@@ -48,7 +50,7 @@ async def test_an_older_snapshot_of_the_same_name_is_not_passed_off_as_the_new_o
         assert len(await _named(bed, "nightly")) == 1
 
 
-@DIALECTS
+@each_dialect
 async def test_the_new_one_of_two_with_the_same_name_is_found(dialect: Dialect) -> None:
     async with faulted(dialect) as bed:
         machine = await _machine(bed)
@@ -67,7 +69,7 @@ async def test_the_new_one_of_two_with_the_same_name_is_found(dialect: Dialect) 
         )
 
 
-@DIALECTS
+@each_dialect
 async def test_two_new_ones_that_fit_are_an_honest_unknown(dialect: Dialect) -> None:
     async with faulted(dialect) as bed:
         bed.proxy.rules = (Rule(TWICE, "POST"),)
@@ -78,7 +80,7 @@ async def test_two_new_ones_that_fit_are_an_honest_unknown(dialect: Dialect) -> 
         assert bed.proxy.count("POST") == 1
 
 
-@DIALECTS
+@each_dialect
 async def test_a_creation_is_not_sent_when_what_is_there_before_cannot_be_read(dialect: Dialect) -> None:
     async with faulted(dialect) as bed:
         machine = await _machine(bed)
@@ -91,7 +93,7 @@ async def test_a_creation_is_not_sent_when_what_is_there_before_cannot_be_read(d
         assert bed.proxy.methods == ["GET"] * 4
 
 
-@DIALECTS
+@each_dialect
 async def test_a_creation_of_which_nothing_can_be_looked_up_says_so(dialect: Dialect) -> None:
     async with faulted(dialect) as bed:
         machine = await _machine(bed)
@@ -103,7 +105,7 @@ async def test_a_creation_of_which_nothing_can_be_looked_up_says_so(dialect: Dia
         assert bed.proxy.count("POST") == 1
 
 
-@DIALECTS
+@each_dialect
 async def test_creations_of_one_name_at_once_never_claim_each_others(dialect: Dialect) -> None:
     """A third caller that comes while the second takes over from the first must wait, too."""
     async with faulted(dialect) as bed:
@@ -151,7 +153,7 @@ async def test_a_restore_without_its_safety_snapshot_is_not_sent_and_says_so() -
         assert [seen.target for seen in bed.proxy.requests if seen.method == "POST"] == ["/v1/snapshots"]
 
 
-@DIALECTS
+@each_dialect
 async def test_a_deletion_that_was_lost_is_settled_by_looking(dialect: Dialect) -> None:
     """The last try may be lost, too, or find nothing more to delete."""
     for hits in (frozenset({1}), None):
@@ -162,7 +164,7 @@ async def test_a_deletion_that_was_lost_is_settled_by_looking(dialect: Dialect) 
             assert answer == (True, f'{{"id":"{drive["id"]}","name":"datasets","deleted":true}}')
 
 
-@DIALECTS
+@each_dialect
 async def test_a_first_deletion_that_finds_nothing_is_a_404(dialect: Dialect) -> None:
     async with faulted(dialect) as bed:
         ok, text = await bed.call("delete_shared_drive", id="sd000000000")
@@ -183,7 +185,7 @@ async def test_a_creation_waits_for_another_of_its_name_no_longer_than_its_budge
         assert asyncio.get_running_loop().time() - began < 1.5  # four budgets one after the other would be 2.4
 
 
-@DIALECTS
+@each_dialect
 async def test_a_stray_answer_does_not_settle_the_dialect(dialect: Dialect) -> None:
     async with faulted(dialect, spoken="auto") as bed:
         stray = Reply(200, body=b'{"hasMore":1,"data":null}' if dialect == "published" else b'["maintenance"]')
@@ -194,7 +196,7 @@ async def test_a_stray_answer_does_not_settle_the_dialect(dialect: Dialect) -> N
         assert (ok, bed.service.team.upstream.dialect) == (True, dialect)
 
 
-@DIALECTS
+@each_dialect
 async def test_a_repeat_that_is_refused_does_not_say_that_nothing_was_changed(dialect: Dialect) -> None:
     async with faulted(dialect) as bed:
         drive = next(one for one in await bed.items("/shared-drives") if one["name"] == "datasets")
@@ -208,7 +210,7 @@ async def test_a_repeat_that_is_refused_does_not_say_that_nothing_was_changed(di
         assert text.endswith("Whether anything was changed is unknown.")
 
 
-@DIALECTS
+@each_dialect
 async def test_an_error_body_with_an_id_is_no_resource(dialect: Dialect) -> None:
     async with faulted(dialect) as bed:
         body = b'{"id":"req1","code":"OOPS","message":"no"}'
@@ -217,7 +219,7 @@ async def test_an_error_body_with_an_id_is_no_resource(dialect: Dialect) -> None
         assert (ok, 'status 200 with an error body ("no")' in text) == (False, True)
 
 
-@DIALECTS
+@each_dialect
 async def test_sixty_creations_under_random_faults_make_no_duplicate_and_no_wrong_success(dialect: Dialect) -> None:
     tally = await faulted_creates(dialect, 60, random.Random(f"sixty {dialect}"))
     assert (tally.calls, tally.duplicates, tally.wrong_successes) == (60, 0, 0)
@@ -227,7 +229,7 @@ async def test_sixty_creations_under_random_faults_make_no_duplicate_and_no_wron
 # --- what was called unknown, or cancelled, and is asked for again
 
 
-@DIALECTS
+@each_dialect
 async def test_what_was_called_unknown_is_looked_for_before_a_second_one_is_made(dialect: Dialect) -> None:
     """The first request was under way for so long that no look found what it made."""
     async with faulted(dialect) as bed:
@@ -251,7 +253,7 @@ async def test_what_was_called_unknown_is_looked_for_before_a_second_one_is_made
         assert (ok, json.loads(text)["id"] == id, bed.proxy.count("POST")) == (True, False, 2)
 
 
-@DIALECTS
+@each_dialect
 async def test_after_a_minute_an_earlier_request_that_made_nothing_is_forgotten(dialect: Dialect) -> None:
     async with faulted(dialect) as bed:
         machine = await _machine(bed)
@@ -264,7 +266,7 @@ async def test_after_a_minute_an_earlier_request_that_made_nothing_is_forgotten(
         assert len(await _named(bed, "nightly")) == 1
 
 
-@DIALECTS
+@each_dialect
 async def test_an_earlier_request_with_other_fields_is_not_this_one(dialect: Dialect) -> None:
     async with faulted(dialect) as bed:
         drive = (await bed.items("/shared-drives"))[0]
@@ -278,7 +280,7 @@ async def test_an_earlier_request_with_other_fields_is_not_this_one(dialect: Dia
         assert (ok, "may still be under way" in text) == (False, True)
 
 
-@DIALECTS
+@each_dialect
 async def test_one_that_is_dated_from_before_the_request_is_somebody_elses(dialect: Dialect) -> None:
     async with faulted(dialect) as bed:
         drive = (await bed.items("/shared-drives"))[0]

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp.shared.exceptions import MCPError
 
+from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.calls.service import select
 from paperspace_storage_server.guard.protect import Protection
 from paperspace_storage_server.settings import Settings, SettingsError, load_settings
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.text import clean
-from support.guarded import DESTRUCTIVE, DIALECTS, PROFILES, world
+from support.guarded import DESTRUCTIVE, PROFILES, world
 
 pytestmark = pytest.mark.anyio
 KEYS = {"type": "s3", "bucket": "b", "credentialProfile": "team"}

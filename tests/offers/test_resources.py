@@ -10,9 +10,10 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, TextResourceContents
 
+from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.mcp.resources import KINDS
 from paperspace_storage_tools.catalogue import CATALOGUE
-from support.guarded import API_KEY, DIALECTS, ERAS, Era, World, world
+from support.guarded import API_KEY, ERAS, Era, World, world
 from support.recorded import answer_of
 
 pytestmark = pytest.mark.anyio

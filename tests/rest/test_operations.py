@@ -8,11 +8,11 @@ import httpx
 import pytest
 from openapi_spec_validator import OpenAPIV30SpecValidator, validate
 
+from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.rest.document import described
 from paperspace_storage_server.rest.operations import document, operations
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE
-from support.guarded import DIALECTS
 from support.published import PUBLISHED
 from support.schemas import conform
 

@@ -4,6 +4,7 @@
 """
 
 import json
+from types import ModuleType
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,6 +13,8 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.core import NotSet
+
+from paperspace_storage_server.sandbox import live, published
 
 from .calls import SEEN, Api, Clock, Dialect, description, open_api
 from .described import read
@@ -62,6 +65,12 @@ def _good(api: Api, path: str) -> dict[str, Any]:
 
 def _known(api: Api, path: str) -> list[str]:
     return [row["id"] for row in api.items("/" + path.split("/")[1])] if "{id}" in path else [""]
+
+
+@pytest.mark.parametrize(("dialect", "spelled"), [("published", published), ("live", live)])
+def test_what_is_served_is_what_is_described_and_no_more(dialect: Dialect, spelled: ModuleType) -> None:
+    served = {(one.method, one.path) for one in spelled.OPERATIONS}
+    assert served == description(dialect).operations(), f"tests/data/{dialect}.openapi.yaml"
 
 
 @pytest.mark.parametrize(("dialect", "method", "path"), PLACES)
@@ -134,17 +143,7 @@ def test_any_input_at_all_gets_an_answer(dialect: Dialect) -> None:
     @settings(BOUNDED, max_examples=300)
     @given(
         method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH"]),
-        path=st.sampled_from(
-            [
-                "/shared-drives",
-                "/snapshots",
-                "/storage-providers",
-                "/machine-events",
-                "/machines",
-                "/private-networks",
-                "/auth/session",
-            ]
-        ),
+        path=st.sampled_from(sorted({path.partition("/{")[0] for _, _, path in PLACES})),
         rest=st.lists(segments | st.just("restore"), max_size=2),
         body=st.binary(max_size=20) | _BODIES.map(lambda value: json.dumps(value).encode()),
         query=st.text(st.characters(codec="utf-8"), max_size=9).map(quote).map("after={0}&limit={0}".format),

@@ -16,8 +16,9 @@ from mcp.client.session import ElicitationFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitRequestParams, ElicitResult, ErrorData
 
+from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.wire.messages import Dialect
-from support.guarded import DESTRUCTIVE, DIALECTS, ERAS, Era, arguments_of, text_of, world
+from support.guarded import DESTRUCTIVE, ERAS, Era, arguments_of, text_of, world
 
 HANGS = 0.25  # seconds of a call's budget where the client never answers
 CLIENTS = (

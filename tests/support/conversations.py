@@ -739,9 +739,6 @@ CONVERSATIONS = [
     ),
 ]
 
-LIVE_ONLY = frozenset({"get_machine_event", "list_machines", "list_private_networks"})
-"""The tools whose operation the published API does not have."""
-
 REFUSED: list[tuple[Dialect, str, Json, str]] = [
     ("live", "update_shared_drive", {"id": "sd1", "size": 900}, "cannot change a drive's size"),
     ("live", "create_snapshot", {"machineId": "ps1", "name": "n", "note": "x"}, "keeps no notes"),

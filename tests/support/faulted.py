@@ -19,10 +19,10 @@ from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.mcp.server import build_server
 from paperspace_storage_server.sandbox import create_app
 from paperspace_storage_server.settings import load_settings
+from paperspace_storage_server.wire.messages import Dialect
 from support.fault_proxy import FaultProxy, Seen
 from support.service import service_over
 
-Dialect = Literal["published", "live"]
 Mode = Literal["auto", "legacy"]
 KEY = "key-of-the-team"
 BASE = {"published": "privateNetworkId", "live": "networkId"}

@@ -33,7 +33,6 @@ from support.service import service_over
 
 Era = Literal["legacy", "auto"]
 ERAS: tuple[Era, ...] = ("legacy", "auto")
-DIALECTS: tuple[Dialect, ...] = ("published", "live")
 URL = "http://api.localhost/v1"
 API_KEY = "pK0f3a9c71d2-Wm58zeGh6"
 PROFILES = {"team": ("AKIA7Q2ZLS0DFP3MCXB9", "hT6/yN2c+Gv0==9aX7bEo4")}

@@ -13,13 +13,13 @@ from mcp_types import CallToolResult, TextContent
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from paperspace_storage_server.api.upstream import DialectSetting
 from paperspace_storage_server.guard.profiles import Profiles, profiles_from_environment
 from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.http.pool import Pool
 from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.mcp.server import build_server
 from paperspace_storage_server.settings import Settings
+from paperspace_storage_server.wire.messages import DialectSetting
 from support.service import service_over
 
 KEY = "key-of-the-recorded-team"

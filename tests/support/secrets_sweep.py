@@ -22,6 +22,7 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 from pydantic import ValidationError
 
+from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.calls.validate import validate
 from paperspace_storage_server.process.logs import log_to_stderr
 from paperspace_storage_server.wire.messages import Dialect, Request
@@ -30,7 +31,6 @@ from paperspace_storage_tools.errors import Failure
 from support.guarded import (
     API_KEY,
     DESTRUCTIVE,
-    DIALECTS,
     PROFILES,
     World,
     arguments_of,
@@ -215,7 +215,8 @@ async def _tool(made: Sweep, dialect: Dialect, tool: str) -> None:
                 one.api.instead = _when(instead, only_writes)
                 await call(f"{case}{' of the write' if only_writes else ''}", good)
         one.api.instead = None
-        for turn in range(3 if tool.startswith("list") else len(ways(SECRET))):  # a list has room for many at once
+        lists = "after" in whole.arguments.model_fields
+        for turn in range(3 if lists else len(ways(SECRET))):  # a list has room for many at once
             one.api.after = _quoting(made.marks, turn)
             await call(f"success, secrets in names and notes ({turn})", good)
             made.marks |= one.api.secrets

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 
-from paperspace_storage_server.api.upstream import DialectSetting, Upstream
+from paperspace_storage_server.api.upstream import Upstream
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.compose import make_service
 from paperspace_storage_server.guard.profiles import Profiles
@@ -14,6 +14,7 @@ from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_server.state.memory import MemoryStore
 from paperspace_storage_server.state.store import Store
+from paperspace_storage_server.wire.messages import DialectSetting
 
 
 async def no_pause(seconds: float) -> None:

@@ -6,13 +6,14 @@ import re
 
 import pytest
 
+from paperspace_storage_server.api.upstream import DIALECTS
+from paperspace_storage_server.calls.dialects import LACKS
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE
-from support.conversations import CONVERSATIONS, LIVE_ONLY, PROFILES, REFUSED, Conversation, Json
+from support.conversations import CONVERSATIONS, PROFILES, REFUSED, Conversation, Json
 from support.recorded import Exchange, Mode, RecordedApi, answer_of, connected, failure_of
 
 pytestmark = pytest.mark.anyio
-DIALECTS: tuple[Dialect, ...] = ("published", "live")
 
 
 @pytest.fixture(params=["legacy", "auto"])
@@ -44,7 +45,7 @@ async def test_a_tool_sends_exactly_these_requests_and_answers_the_same_in_every
 async def test_every_tool_is_held_against_every_dialect_that_can_express_it() -> None:
     covered = {(one.tool, dialect) for one in CONVERSATIONS for dialect in one.wire}
     wanted = {(tool.name, dialect) for tool in CATALOGUE for dialect in DIALECTS}
-    assert wanted - covered == {(tool, "published") for tool in LIVE_ONLY}
+    assert wanted - covered == {(tool, dialect) for dialect in DIALECTS for tool in LACKS[dialect].tools}
 
 
 @pytest.mark.parametrize(("dialect", "tool", "arguments", "reason"), REFUSED)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.calls.dialects import LACKS
 from paperspace_storage_server.calls.service import listing
 from paperspace_storage_server.settings import Settings
@@ -14,7 +15,8 @@ from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import Unsupported
 from paperspace_storage_tools.listing import entries
-from support.guarded import DIALECTS, World, arguments_of, text_of, world
+from support.guarded import World, arguments_of, text_of, world
+from support.nobody import Nobody
 from support.tokens import tokens
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +64,7 @@ def test_the_listing_for_production_lacks_sizes_to_change_notes_and_other_types(
 
 def test_the_listing_for_the_published_dialect_lacks_events_lookups_and_what_providers_cannot_hold() -> None:
     expected = copy.deepcopy({one["name"]: one for one in entries(CATALOGUE)})
-    for tool in ("get_machine_event", "list_machines", "list_private_networks"):
+    for tool in LACKS["published"].tools:
         del expected[tool]
     del expected["list_snapshots"]["inputSchema"]["properties"]["automatic"]
     for tool in ("create_storage_provider", "update_storage_provider"):
@@ -113,23 +115,10 @@ async def test_what_is_listed_is_not_refused_for_the_dialects_sake(dialect: Dial
     for argument in ["", *(one for one in optional if VALUES.get(one) is not None)]:
         async with world(dialect, confirm="never") as one:
             given = {**_usual(one, tool.name), **({argument: VALUES[argument]} if argument else {})}
-            outcome = await one.service.call(one.service.tools[tool.name], given, _Nobody())
+            outcome = await one.service.call(one.service.tools[tool.name], given, Nobody())
             assert not isinstance(outcome.failure, Unsupported), (argument, outcome.text)
 
 
 def _usual(one: World, tool: str) -> dict[str, Any]:
     usual = arguments_of(tool, one.ids, access="an-access-key", secret="a-secret-key")
     return {name: value for name, value in usual.items() if name != "confirm"}
-
-
-class _Nobody:
-    """A caller that cannot be asked."""
-
-    principal: str | None = None
-    request_id = None
-    can_ask = False
-
-    async def ask(self, question: object) -> bool:
-        raise AssertionError
-
-    async def progress(self, done: float, total: float, message: str) -> None: ...

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from mcp import Client
 
 from paperspace_storage_server.sandbox import create_app
+from paperspace_storage_tools.catalogue import CATALOGUE
+from paperspace_storage_tools.listing import entries
 from paperspace_storage_tools.models import Page, Snapshot, SnapshotList
 from paperspace_storage_tools.ports import Call
 from paperspace_storage_tools.snapshot_summary import summarise
@@ -71,8 +73,21 @@ FILTERS: list[tuple[str, dict[str, Any], Callable[[Any], bool]]] = [
     ("list_shared_drives", {"region": "*2"}, lambda one: one["region"] == "ny2"),
     ("list_storage_providers", {"name": "*r*-artifacts"}, lambda one: "r" in one["name"].split("-")[0]),
     ("list_machines", {"name": "*-serve"}, lambda one: one["name"].endswith("-serve")),
+    ("list_machines", {"region": "*1"}, lambda one: one["region"].endswith("1")),
+    ("list_private_networks", {"name": "*-ny2"}, lambda one: one["name"].endswith("-ny2")),
     ("list_private_networks", {"region": "*1"}, lambda one: one["region"].endswith("1")),
 ]
+
+
+def test_every_filter_of_every_list_is_tried_on_a_list_that_no_page_holds() -> None:
+    filters = {
+        (entry["name"], argument)
+        for entry in entries(CATALOGUE)
+        for argument, schema in entry["inputSchema"]["properties"].items()
+        if schema.get("description") == "exact or glob" or argument == "automatic"
+    }
+    tried = {(tool, argument) for tool, arguments, _ in FILTERS for argument in arguments}
+    assert tried == filters
 
 
 @pytest.mark.parametrize(

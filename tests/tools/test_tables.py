@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections import defaultdict
 
 import pytest
 
+import paperspace_storage_tools
 from faults.test_any_answer import CALLS
 from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.wire.messages import Codec
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import LISTED_BY
-from paperspace_storage_tools.tool import AnyTool
+from paperspace_storage_tools.tool import AnyTool, Tool
 from support.guarded import DESTRUCTIVE, arguments_of
 from wire.every_operation import OPERATIONS
 
 NO_OPERATION = {"check_provider"}  # it only refuses what a dialect cannot express
 IDS = defaultdict[str, str](lambda: "x1")
+
+
+def test_every_tool_that_a_module_defines_is_in_the_catalogue() -> None:
+    names = [one.name for one in pkgutil.iter_modules(paperspace_storage_tools.__path__)]
+    modules = [importlib.import_module(f"paperspace_storage_tools.{name}") for name in names]
+    defined = {one.name for module in modules for one in vars(module).values() if isinstance(one, Tool)}
+    assert defined == {tool.name for tool in CATALOGUE}, "catalogue.py"
 
 
 @pytest.mark.parametrize("tool", CATALOGUE, ids=lambda tool: tool.name)

@@ -15,9 +15,10 @@ from mcp.client import ClientRequestContext
 from mcp.client.session import ElicitationFnT
 from mcp_types import ElicitRequestParams, ElicitResult
 
+from paperspace_storage_server.api.upstream import DIALECTS
+from paperspace_storage_server.calls.dialects import LACKS
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE
-from support.conversations import LIVE_ONLY
 from support.processes import ERAS, KEY, TRANSPORTS, Era, Transport, client_of, listening, state
 from support.recorded import answer_of, failure_of
 from support.schemas import conform
@@ -47,8 +48,7 @@ def addresses() -> Iterator[Addresses]:
 def sandboxes() -> Iterator[dict[Dialect, str]]:
     """The address of a served sandbox of each dialect."""
     with ExitStack() as stack:
-        dialects: tuple[Dialect, ...] = ("published", "live")
-        yield {one: stack.enter_context(listening("sandbox", "--port", "0", "--dialect", one)) for one in dialects}
+        yield {one: stack.enter_context(listening("sandbox", "--port", "0", "--dialect", one)) for one in DIALECTS}
 
 
 def person(action: str, asked: list[str]) -> ElicitationFnT:
@@ -197,7 +197,7 @@ async def test_all_tools_work_over_stdio_on_a_served_sandbox_whose_dialect_is_fo
         assert await call("delete_storage_provider", id=provider["id"], confirm="ours") == gone
         usage = await call("get_storage_utilization")
         assert usage["sharedStorage"] == sum(drive["size"] for drive in drives) * 10**9
-    assert called == {tool.name for tool in CATALOGUE} - (set() if live else LIVE_ONLY)
+    assert called == {tool.name for tool in CATALOGUE} - LACKS[dialect].tools
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from paperspace_storage_tools.catalogue import CATALOGUE
 from support.stdio_server import COMMAND, HELLO, answer, environment, line, running, send
 
 pytestmark = pytest.mark.slow
@@ -73,7 +74,7 @@ def test_a_client_that_probes_and_then_initializes_is_served_in_the_older_era(wa
         send(server, HELLO)
         assert answer(server, 0)["result"]["protocolVersion"] == "2025-11-25"
         send(server, line("tools/list", 1))
-        assert len(answer(server, 1)["result"]["tools"]) == 20
+        assert len(answer(server, 1)["result"]["tools"]) == len(CATALOGUE)
 
 
 def test_a_script_in_a_file_may_probe_too(tmp_path: Path) -> None:

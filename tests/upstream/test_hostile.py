@@ -19,40 +19,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
-from paperspace_storage_server.guard.confirm import Question
 from paperspace_storage_server.http.pool import Pool
 from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.settings import load_settings
-from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import Unsupported
 from paperspace_storage_tools.tool import AnyTool
 from support.faulted import Sleeps
 from support.hostile import Hostile
+from support.nobody import Nobody
 from support.service import service_over
 from support.spoiled import DAMAGE, HARMLESS, KEY, SECRET, SPOILS, Spoil, Spoiler, arguments_for, samples, spoiling
 from support.steps import steps_of_this_loop
 
-DIALECTS: tuple[Dialect, ...] = ("published", "live")
 TOOLS = st.sampled_from(CATALOGUE)
 NOTHING = "Nothing was changed."
 MIB = 1024 * 1024
-
-
-class _Model:
-    """A caller behind which nobody can be asked."""
-
-    principal = None
-    request_id = 1
-    can_ask = False
-
-    async def ask(self, question: Question) -> bool:
-        raise AssertionError(question)
-
-    async def progress(self, done: float, total: float, message: str) -> None:
-        return None
 
 
 class Bed:
@@ -77,7 +62,7 @@ class Bed:
     async def call(self, service: Service, tool: AnyTool, arguments: dict[str, Any], *script: Spoil) -> Outcome:
         self.spoiler.plan(*script)
         with steps_of_this_loop() as steps:
-            outcome = await asyncio.wait_for(service.call(tool, arguments, _Model()), 60)
+            outcome = await asyncio.wait_for(service.call(tool, arguments, Nobody()), 60)
         assert steps.longest < 0.1
         return outcome
 

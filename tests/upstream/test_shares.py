@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.pool import Pool
 from paperspace_storage_server.http.retry import RetryPolicy
-from paperspace_storage_server.wire.messages import Request
+from paperspace_storage_server.wire.messages import Dialect, Request
 from paperspace_storage_tools.errors import Refused, TimedOut, Unreachable
 from support.fault_proxy import Fault, Reply, Rule, Seen
-from support.faulted import Dialect, faulted
+from support.faulted import faulted
 from support.loopback_tls import port
 
 pytestmark = pytest.mark.anyio
-DIALECTS = pytest.mark.parametrize("dialect", ["published", "live"])
+each_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -75,7 +76,7 @@ async def test_a_write_that_hangs_leaves_a_fifth_of_the_budget_for_looking_and_a
     assert get < 0.1
 
 
-@DIALECTS
+@each_dialect
 async def test_a_404_names_the_tool_that_lists_what_there_is(dialect: Dialect) -> None:
     listed: dict[str, tuple[str, dict[str, Any]]] = {
         "list_shared_drives": ("get_shared_drive", {"id": "x9"}),

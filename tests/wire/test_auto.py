@@ -8,13 +8,13 @@ import anyio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.sandbox import create_app
 from paperspace_storage_server.wire.messages import Dialect
 from support.recorded import Exchange, Mode, RecordedApi, answer_of, connected, failure_of
 
 pytestmark = pytest.mark.anyio
 PROBE = "GET /v1/snapshots?limit=1"
-DIALECTS: tuple[Dialect, ...] = ("published", "live")
 NEW = {"name": "n", "size": 10, "region": "ny2", "privateNetworkId": "ne1"}
 
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal, TypeAlias
 
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.http.client import Http, Sleep
@@ -16,10 +15,8 @@ from paperspace_storage_server.state.creations import Creation, Creations
 from paperspace_storage_server.state.memory import MemoryStore
 from paperspace_storage_server.state.store import Store
 from paperspace_storage_server.state.turns import TurnNotHad
-from paperspace_storage_server.wire.messages import Codec, Dialect
+from paperspace_storage_server.wire.messages import Codec, Dialect, DialectSetting
 from paperspace_storage_tools.errors import TimedOut
-
-DialectSetting: TypeAlias = Literal["auto", "published", "live"]
 
 DIALECTS: tuple[Dialect, ...] = ("published", "live")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from paperspace_storage_server.api.upstream import DialectSetting
+from paperspace_storage_server.wire.messages import DialectSetting
 from paperspace_storage_tools.listing import Entry
 from paperspace_storage_tools.tool import AnyTool
 

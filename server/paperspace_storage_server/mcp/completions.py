@@ -22,6 +22,7 @@ from mcp_types import (
 )
 
 from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.http.budget import Clock
 from paperspace_storage_server.mcp.caller import Context, ReadingCaller
 from paperspace_storage_server.mcp.offers import Selected
 from paperspace_storage_server.mcp.resources import KINDS
@@ -29,7 +30,6 @@ from paperspace_storage_tools.arguments import LARGEST_PAGE
 
 KEPT: Final = 30.0  # seconds
 MOST: Final = 100  # values, as the protocol allows
-Clock = Callable[[], float]
 
 _LISTS: Final[dict[str, tuple[str, ...]]] = {
     "machineId": ("list_machines", "list_snapshots"),

@@ -20,6 +20,7 @@ from paperspace_storage_server.settings.fields import (
 )
 from paperspace_storage_server.settings.pspace import is_key
 from paperspace_storage_server.settings.serving import ServingSettings
+from paperspace_storage_server.wire.messages import DialectSetting
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.tool import Toolset
 
@@ -40,7 +41,7 @@ class Settings(ServingSettings):
     api_url: Annotated[str, Shown("api", "URL")] = Field(
         default=DEFAULT_API_URL, description="the API's base; plain http to a loopback address only"
     )
-    dialect: Annotated[Literal["auto", "published", "live"], Shown("api")] = Field(
+    dialect: Annotated[DialectSetting, Shown("api")] = Field(
         default="auto", description="which of its two forms the API speaks"
     )
     sandbox: Annotated[bool, Shown("api")] = Field(

@@ -33,6 +33,8 @@ from paperspace_storage_tools.ports import (
 )
 
 Dialect: TypeAlias = Literal["published", "live"]
+DialectSetting: TypeAlias = Literal["auto", "published", "live"]
+"""`auto`: found out by an answer."""
 Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
 T = TypeVar("T")
 
