@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from paperspace_storage_server.commands.hosts.files import Read, read, replace
-from paperspace_storage_server.commands.hosts.refused import Refused
+from paperspace_storage_server.commands.hosts.not_done import NotDone
 
 _TEMPORARY = tempfile.gettempdir()  # before a fixture names another, which only its owner can get to
 
@@ -114,18 +114,18 @@ def huge(file: Path) -> None:
 def test_what_is_no_plain_text_file_is_refused(tmp_path: Path, make: Callable[[Path], None], why: str) -> None:
     file = tmp_path / "c.json"
     make(file)
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(NotDone, match=why):
         read(file)
 
 
 def test_a_name_that_no_file_can_have_is_refused() -> None:
-    with pytest.raises(Refused, match="cannot be read"):
+    with pytest.raises(NotDone, match="cannot be read"):
         read(Path("a\0b"))
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".cursor").touch()
-    with pytest.raises(Refused, match=r"\.cursor: no folder, so mcp\.json cannot be in it|cannot be read"):
+    with pytest.raises(NotDone, match=r"\.cursor: no folder, so mcp\.json cannot be in it|cannot be read"):
         read(tmp_path / ".cursor" / "mcp.json")
 
 
@@ -136,7 +136,7 @@ def test_a_copy_that_would_go_through_a_link_or_over_something_else_is_refused(
     file = tmp_path / "c.json"
     file.write_text("old")
     make(tmp_path / "c.json.bak")
-    with pytest.raises(Refused, match=r"c\.json\.bak"):
+    with pytest.raises(NotDone, match=r"c\.json\.bak"):
         replace(read(file), "new")
     assert file.read_text() == "old"
     assert sorted(set(os.listdir(tmp_path)) - {"target"}) == ["c.json", "c.json.bak"]
@@ -146,7 +146,7 @@ def test_a_file_that_is_not_theirs_to_read_is_refused(folder: Path) -> None:
     file = folder / "c.json"
     file.write_text("secret")
     file.chmod(0o000)
-    with somebody(folder), pytest.raises(Refused, match=r"c\.json: cannot be read \(Permission denied\)"):
+    with somebody(folder), pytest.raises(NotDone, match=r"c\.json: cannot be read \(Permission denied\)"):
         read(file)
 
 
@@ -157,9 +157,9 @@ def test_a_read_only_folder_is_refused_and_nothing_is_left_in_it(folder: Path) -
     with somebody(folder):
         before = read(file)
         folder.chmod(0o555)
-        with pytest.raises(Refused, match=r"cannot be written \(Permission denied\)"):
+        with pytest.raises(NotDone, match=r"cannot be written \(Permission denied\)"):
             replace(before, "new")
-        with pytest.raises(Refused, match=r"cannot be written \(Permission denied\)"):
+        with pytest.raises(NotDone, match=r"cannot be written \(Permission denied\)"):
             replace(read(folder / "sub" / "d.json"), "new")
     assert (file.read_text(), os.listdir(folder)) == ("old", ["c.json"])
 
@@ -172,7 +172,7 @@ def test_a_file_of_another_owner_is_not_taken_over(folder: Path) -> None:
         now = os.stat(file)
         state = [*now]
         state[stat.ST_UID] = os.geteuid() + 1
-        with pytest.raises(Refused, match="Operation not permitted"):
+        with pytest.raises(NotDone, match="Operation not permitted"):
             replace(Read(file, "old", os.stat_result(state, {"st_mtime_ns": now.st_mtime_ns})), "new")
     assert (file.read_text(), os.listdir(folder)) == ("old", ["c.json"])
 
@@ -182,14 +182,14 @@ def test_a_change_by_another_program_meanwhile_is_not_overwritten(tmp_path: Path
     file.write_text("old")
     before = read(file)
     file.write_text("newer than that")
-    with pytest.raises(Refused, match="another program changed it meanwhile"):
+    with pytest.raises(NotDone, match="another program changed it meanwhile"):
         replace(before, "new")
     assert file.read_text() == "newer than that"
-    with pytest.raises(Refused, match="another program changed it meanwhile"):
+    with pytest.raises(NotDone, match="another program changed it meanwhile"):
         replace(Read(file, None), "new")
     assert file.read_text() == "newer than that"
     file.unlink()
-    with pytest.raises(Refused, match="another program changed it meanwhile"):
+    with pytest.raises(NotDone, match="another program changed it meanwhile"):
         replace(before, "new")
     assert os.listdir(tmp_path) == []
 
@@ -202,6 +202,6 @@ def test_a_full_disk_leaves_the_file_and_no_remains(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Refused, match=r"No space left on device\); .*c\.json is as it was"):
+    with pytest.raises(NotDone, match=r"No space left on device\); .*c\.json is as it was"):
         replace(read(file), "new")
     assert (file.read_text(), os.listdir(tmp_path)) == ("old", ["c.json"])

@@ -18,7 +18,7 @@ from paperspace_storage_server.commands.hosts.launch import (
     source_of,
     this_installation,
 )
-from paperspace_storage_server.commands.hosts.refused import Refused
+from paperspace_storage_server.commands.hosts.not_done import NotDone
 
 HERE = Installation(
     python=Path("/opt/env/bin/python"),
@@ -50,9 +50,9 @@ def test_from_a_cache_uvx_fetches_it_again_when_the_cache_is_emptied(tmp_path: P
 
 
 def test_from_a_cache_without_uvx_there_is_nothing_that_lasts(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=re.escape("stands in a cache (/home/ann/.cache/uv)")):
+    with pytest.raises(NotDone, match=re.escape("stands in a cache (/home/ann/.cache/uv)")):
         replace(CACHED, uvx=None).command()
-    with pytest.raises(Refused, match="which is gone"):
+    with pytest.raises(NotDone, match="which is gone"):
         replace(CACHED, source=str(tmp_path / "gone.whl")).command()
 
 

@@ -42,7 +42,7 @@ def add_target(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    from paperspace_storage_server.commands.hosts.refused import Refused
+    from paperspace_storage_server.commands.hosts.not_done import NotDone
 
     settings = settings_of(options)
     if options.with_key and options.sandbox:
@@ -53,21 +53,21 @@ def run(options: Namespace) -> int:
         )
     try:
         return _install(options, settings)
-    except Refused as refused:
-        return refuse(refused)
+    except NotDone as why:
+        return refuse(why)
 
 
 def _install(options: Namespace, settings: Settings) -> int:
+    from paperspace_storage_server.commands.hosts.computer import this_computer
     from paperspace_storage_server.commands.hosts.launch import shown, this_installation
-    from paperspace_storage_server.commands.hosts.place import this_place
     from paperspace_storage_server.commands.hosts.plan import plan_entry, refuse_to_show_a_key, target_of
-    from paperspace_storage_server.commands.hosts.policy import plan_policy
+    from paperspace_storage_server.commands.hosts.settings_file import plan_settings
     from paperspace_storage_server.commands.hosts.table import HOSTS
 
     host = HOSTS[options.into]
     installation = this_installation(os.environ)
     command = installation.command()
-    target = target_of(host, this_place(), named=options.file, name=options.name)
+    target = target_of(host, this_computer(), named=options.file, name=options.name)
     key = settings.api_key.get_secret_value() if settings.api_key is not None else None
     env: dict[str, str | None] = {_SANDBOX: "true" if options.sandbox else None}
     if options.with_key:
@@ -76,14 +76,14 @@ def _install(options: Namespace, settings: Settings) -> int:
     entry = plan_entry(target, command, env, key)
     fields = [name for name, value in vars(options).items() if name in described() and value is not None]
     fields = [name for name in fields if name != "sandbox"]
-    policy = plan_policy(settings, fields) if fields else None
+    rules = plan_settings(settings, fields) if fields else None
     if options.dry_run:
-        show([*([policy.planned] if policy else []), entry])
+        show([*([rules.planned] if rules else []), entry])
         return 0
-    if policy is not None:  # first: no entry may ever start without it
-        if policy.planned.changes:
-            policy.planned.write()
-        print(f"{policy.planned.file} says {policy.said}")
+    if rules is not None:  # first: no entry may ever start without it
+        if rules.planned.changes:
+            rules.planned.write()
+        print(f"{rules.planned.file} says {rules.said}")
     if not entry.changes:
         print(f"{host.title}: {target.name} in {entry.file} is as it should be")
         return 0
@@ -107,14 +107,14 @@ def _install(options: Namespace, settings: Settings) -> int:
 
 
 def _key_for(target: Target, key: str | None) -> str:
-    from paperspace_storage_server.commands.hosts.refused import Refused
+    from paperspace_storage_server.commands.hosts.not_done import NotDone
 
     if target.scope == "project":
         raise SettingsError(
             "--with-key: no key is written into a project's file, which others get to see; leave it out"
         )
     if key is None:
-        raise Refused(f"--with-key: there is no key to write; set {_KEY} for this command, or run `pspace login`")
+        raise NotDone(f"--with-key: there is no key to write; set {_KEY} for this command, or run `pspace login`")
     return key
 
 

@@ -13,14 +13,14 @@ def add(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    from paperspace_storage_server.commands.hosts.place import this_place
+    from paperspace_storage_server.commands.hosts.computer import this_computer
+    from paperspace_storage_server.commands.hosts.not_done import NotDone
     from paperspace_storage_server.commands.hosts.plan import plan_removal, target_of
-    from paperspace_storage_server.commands.hosts.refused import Refused
     from paperspace_storage_server.commands.hosts.table import HOSTS
 
     host = HOSTS[options.into]
     try:
-        target = target_of(host, this_place(), named=options.file, name=options.name)
+        target = target_of(host, this_computer(), named=options.file, name=options.name)
         planned = plan_removal(target, None)
         if options.dry_run:
             show([planned])
@@ -30,6 +30,6 @@ def run(options: Namespace) -> int:
             backup = planned.write()
             print(f"{host.title}: {target.name} taken out of {planned.file}")
             print(f"The file before: {backup}")
-    except Refused as refused:
-        return refuse(refused)
+    except NotDone as why:
+        return refuse(why)
     return 0

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from paperspace_storage_server.commands.hosts.configured import Configured, Unreadable, configured_hosts
-from paperspace_storage_server.commands.hosts.refused import Refused
+from paperspace_storage_server.commands.hosts.not_done import NotDone
 from paperspace_storage_server.commands.hosts.table import HOSTS
 
-__all__ = ["HOSTS", "Configured", "Refused", "Unreadable", "configured_hosts"]
+__all__ = ["HOSTS", "Configured", "NotDone", "Unreadable", "configured_hosts"]

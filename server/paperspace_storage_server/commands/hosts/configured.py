@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from paperspace_storage_server.commands.hosts.computer import Computer, this_computer
 from paperspace_storage_server.commands.hosts.files import read
 from paperspace_storage_server.commands.hosts.form import Damaged, Plain
 from paperspace_storage_server.commands.hosts.launch import (
@@ -20,8 +21,7 @@ from paperspace_storage_server.commands.hosts.launch import (
     shown,
     this_installation,
 )
-from paperspace_storage_server.commands.hosts.place import Place, this_place
-from paperspace_storage_server.commands.hosts.refused import Refused
+from paperspace_storage_server.commands.hosts.not_done import NotDone
 from paperspace_storage_server.commands.hosts.table import HOSTS, Host, Launch
 
 _LONGEST: Final = 20.0  # seconds; a cold start on a slow disk takes a few
@@ -98,29 +98,29 @@ def configured_hosts(
     With `start`, those that start this installation are started, one after the other, and must answer `initialize`.
 
     Raises:
-        Refused: this user has no home directory.
+        NotDone: this user has no home directory.
     """
-    place = this_place()
+    computer = this_computer()
     installation = installation or this_installation(os.environ)
     found: list[Configured | Unreadable] = []
     for host in HOSTS.values():
-        for file, scope in _files(host, place, folder):
+        for file, scope in _files(host, computer, folder):
             try:
                 entries = list(entries_in(host, file, scope))
-            except Refused as refused:
-                found.append(Unreadable(host.name, host.title, str(file), str(refused)))
+            except NotDone as why:
+                found.append(Unreadable(host.name, host.title, str(file), str(why)))
                 continue
             found += [_looked_at(entry, installation, start=start) for entry in entries]
     return found
 
 
-def user_files(host: Host, place: Place) -> list[Path]:
+def user_files(host: Host, computer: Computer) -> list[Path]:
     """The host's files for this user, there or not, the one to make first."""
-    return [Path(file) for file in host.files(place)]
+    return [Path(file) for file in host.files(computer)]
 
 
 def entries_in(host: Host, file: Path, scope: Scope = "user") -> Iterator[Entry]:
-    """This server's entries in a file; none where there is no file. Raises `Refused`."""
+    """This server's entries in a file; none where there is no file. Raises `NotDone`."""
     for name, written in table_of(host, file, read(file).text).items():
         launch = host.shape.launch(written)
         if launch is not None and runs_this_server(launch.command):
@@ -128,15 +128,15 @@ def entries_in(host: Host, file: Path, scope: Scope = "user") -> Iterator[Entry]
 
 
 def table_of(host: Host, file: Path, text: str | None) -> dict[str, Plain]:
-    """All entries of a host's file, by name. Raises `Refused`."""
+    """All entries of a host's file, by name. Raises `NotDone`."""
     try:
         plain = host.form.read(text) if text is not None else {}
     except Damaged as damaged:
-        raise Refused(f"{file}: damaged ({damaged}); left as it is. Mend it, then run this again") from None
+        raise NotDone(f"{file}: damaged ({damaged}); left as it is. Mend it, then run this again") from None
     table = plain.get(host.shape.table, {}) if isinstance(plain, dict) else None
     if not isinstance(table, dict):
         what = "the whole" if table is None else f'"{host.shape.table}"'
-        raise Refused(f"{file}: damaged ({what} is no table of entries); left as it is. Mend it, then run this again")
+        raise NotDone(f"{file}: damaged ({what} is no table of entries); left as it is. Mend it, then run this again")
     return table
 
 
@@ -183,8 +183,8 @@ def _answers(line: str) -> bool:
         return False
 
 
-def _files(host: Host, place: Place, folder: Path | None) -> Iterable[tuple[Path, Scope]]:
-    users = user_files(host, place)
+def _files(host: Host, computer: Computer, folder: Path | None) -> Iterable[tuple[Path, Scope]]:
+    users = user_files(host, computer)
     for file in users:
         yield file, "user"
     if folder is not None and host.project and (project := folder / host.project) not in users:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from paperspace_storage_server.commands.hosts.refused import Refused
+from paperspace_storage_server.commands.hosts.not_done import NotDone
 
 _LARGEST: Final = 16 * 1024 * 1024  # bytes; Claude Code keeps the history of every project in such a file
 _OURS: Final = 0o600
@@ -31,7 +31,7 @@ def read(file: Path) -> Read:
     """The text of a plain file.
 
     Raises:
-        Refused: it is a link, no plain file, not this user's to read, too large, or no text.
+        NotDone: it is a link, no plain file, not this user's to read, too large, or no text.
     """
     try:
         state = os.lstat(file)
@@ -45,13 +45,13 @@ def read(file: Path) -> Read:
         _refuse_no_folder(file)
         return Read(file, None)
     except (OSError, ValueError) as error:
-        raise Refused(f"{file}: cannot be read ({reason(error)}); left as it is") from None
+        raise NotDone(f"{file}: cannot be read ({reason(error)}); left as it is") from None
     if len(data) > _LARGEST:
-        raise Refused(f"{file}: larger than 16 MiB; left as it is")
+        raise NotDone(f"{file}: larger than 16 MiB; left as it is")
     try:
         return Read(file, data.decode("utf-8"), state)
     except UnicodeDecodeError:
-        raise Refused(f"{file}: no UTF-8 text; left as it is") from None
+        raise NotDone(f"{file}: no UTF-8 text; left as it is") from None
 
 
 def replace(before: Read, text: str, *, private: bool = True) -> Path | None:
@@ -63,7 +63,7 @@ def replace(before: Read, text: str, *, private: bool = True) -> Path | None:
         The copy of what it was, if it was.
 
     Raises:
-        Refused: it cannot be written, or is no longer what was read; then it is as it was.
+        NotDone: it cannot be written, or is no longer what was read; then it is as it was.
     """
     file = before.file
     temporary: Path | None = None
@@ -79,7 +79,7 @@ def replace(before: Read, text: str, *, private: bool = True) -> Path | None:
         temporary = None
         _settle(file.parent)
     except OSError as error:
-        raise Refused(f"{error.filename or file}: cannot be written ({reason(error)}); {file} is as it was") from None
+        raise NotDone(f"{error.filename or file}: cannot be written ({reason(error)}); {file} is as it was") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -87,13 +87,13 @@ def replace(before: Read, text: str, *, private: bool = True) -> Path | None:
 
 
 def check_backup(file: Path) -> None:
-    """Raises `Refused` where what would take the copy is a link, or no plain file."""
+    """Raises `NotDone` where what would take the copy is a link, or no plain file."""
     try:
         _refuse_odd(backup_of(file), os.lstat(backup_of(file)))
     except FileNotFoundError:
         return
     except OSError as error:
-        raise Refused(f"{backup_of(file)}: cannot be written ({reason(error)}); {file} is as it was") from None
+        raise NotDone(f"{backup_of(file)}: cannot be written ({reason(error)}); {file} is as it was") from None
 
 
 def backup_of(file: Path) -> Path:
@@ -106,11 +106,11 @@ def reason(error: OSError | ValueError) -> str:
 
 def _refuse_odd(file: Path, state: os.stat_result) -> None:
     if stat.S_ISLNK(state.st_mode):
-        raise Refused(f"{file}: a link, which is not followed; left as it is")
+        raise NotDone(f"{file}: a link, which is not followed; left as it is")
     if not stat.S_ISREG(state.st_mode):
-        raise Refused(f"{file}: no plain file; left as it is")
+        raise NotDone(f"{file}: no plain file; left as it is")
     if state.st_nlink > 1:
-        raise Refused(f"{file}: a file with several names (hard links), of which only one would change; left as it is")
+        raise NotDone(f"{file}: a file with several names (hard links), of which only one would change; left as it is")
 
 
 def _refuse_no_folder(file: Path) -> None:
@@ -119,7 +119,7 @@ def _refuse_no_folder(file: Path) -> None:
         if folder.is_dir():
             return
         if os.path.lexists(folder):
-            raise Refused(f"{folder}: no folder, so {file.name} cannot be in it")
+            raise NotDone(f"{folder}: no folder, so {file.name} cannot be in it")
 
 
 def _back_up(before: Read) -> Path | None:
@@ -171,7 +171,7 @@ def _refuse_changed(before: Read) -> None:
     if was is None and now is None:
         return
     if was is None or now is None or _version(now) != _version(was):
-        raise Refused(f"{before.file}: another program changed it meanwhile; nothing was written, run this again")
+        raise NotDone(f"{before.file}: another program changed it meanwhile; nothing was written, run this again")
 
 
 def _version(state: os.stat_result) -> tuple[int, int, int]:

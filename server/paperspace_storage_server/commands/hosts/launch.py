@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from paperspace_storage_server.commands.hosts.refused import Refused
+from paperspace_storage_server.commands.hosts.not_done import NotDone
 
 NAME: Final = "paperspace-storage-mcp"
 _MODULE: Final = "paperspace_storage_server"
@@ -50,16 +50,16 @@ class Installation:
         """What a host should start.
 
         Raises:
-            Refused: there is nothing that would still be there after a cache is emptied.
+            NotDone: there is nothing that would still be there after a cache is emptied.
         """
         if self.cached is not None:
             if self.uvx is None:
-                raise Refused(
+                raise NotDone(
                     f"this installation stands in a cache ({self.cached}), which may be emptied at any time; install "
                     f"it to stay, with `uv tool install {NAME}` or `pipx install {NAME}`, and run that one's `install`"
                 )
             if self.source is not None and os.path.isabs(self.source) and not os.path.exists(self.source):
-                raise Refused(
+                raise NotDone(
                     f"this installation was made from {self.source}, which is gone; install it to stay, from there"
                 )
             source = ("--from", self.source) if self.source else ()

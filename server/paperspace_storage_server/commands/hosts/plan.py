@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from paperspace_storage_server.commands.hosts.computer import Computer
 from paperspace_storage_server.commands.hosts.configured import Entry, Scope, entries_in, table_of, user_files
 from paperspace_storage_server.commands.hosts.files import Read, check_backup, read, replace
 from paperspace_storage_server.commands.hosts.form import Change, Damaged, Form, Plain, edit
-from paperspace_storage_server.commands.hosts.place import Place
-from paperspace_storage_server.commands.hosts.refused import Refused
+from paperspace_storage_server.commands.hosts.not_done import NotDone
 from paperspace_storage_server.commands.hosts.table import Host, Launch
 
 ENTRY: Final = "paperspace-storage"
@@ -46,7 +46,7 @@ class Planned:
         return self.after != (self.before.text or "")
 
     def write(self) -> Path | None:
-        """Do it; the copy of what was there, if anything was. Raises `Refused`."""
+        """Do it; the copy of what was there, if anything was. Raises `NotDone`."""
         return replace(self.before, self.after, private=self.private)
 
     def difference(self) -> str:
@@ -69,24 +69,24 @@ class Target:
     entry: Entry | None
 
 
-def target_of(host: Host, place: Place, *, named: Path | None, name: str | None) -> Target:
+def target_of(host: Host, computer: Computer, *, named: Path | None, name: str | None) -> Target:
     """The one entry that is meant, in the file that was named or in this user's.
 
     Raises:
-        Refused: the host is not on this machine, a file cannot be read, or more than one entry may be meant.
+        NotDone: the host is not on this machine, a file cannot be read, or more than one entry may be meant.
     """
-    users = user_files(host, place)
+    users = user_files(host, computer)
     files = users
     if named is not None:
         files = [Path(os.path.abspath(named))]
         _refuse_linked_folders(files[0])
     scope: Scope = "user" if files[0] in users else "project"
     if scope == "user":
-        _refuse_absent(host, place, files)
+        _refuse_absent(host, computer, files)
     found = [entry for file in files for entry in entries_in(host, file, scope) if name in (None, entry.name)]
     if len(found) > 1:
         where = ", ".join(f"{entry.name} in {entry.file}" for entry in found)
-        raise Refused(
+        raise NotDone(
             f"{host.title} has {len(found)} entries of this server: {where}; say which with --name or --file, or take "
             "one away"
         )
@@ -100,7 +100,7 @@ def plan_entry(target: Target, command: tuple[str, ...], env: Mapping[str, str |
     """The entry put in, or made to start this command with these variables (None: without one).
 
     Raises:
-        Refused: the file is damaged, the name taken, or the copy cannot be made.
+        NotDone: the file is damaged, the name taken, or the copy cannot be made.
     """
     host, file = target.host, target.file
     before = read(file)
@@ -119,7 +119,7 @@ def plan_entry(target: Target, command: tuple[str, ...], env: Mapping[str, str |
 
 
 def plan_removal(target: Target, key: str | None) -> Planned:
-    """Without the entry, if there is one. Raises `Refused`."""
+    """Without the entry, if there is one. Raises `NotDone`."""
     host, entry = target.host, target.entry
     before = read(target.file)
     if entry is None or entry.launch is None:
@@ -133,13 +133,13 @@ def plan_removal(target: Target, key: str | None) -> Planned:
 
 
 def refuse_to_show_a_key(target: Target) -> None:
-    """Raises `Refused` where other people of this machine could read a key that is written there."""
+    """Raises `NotDone` where other people of this machine could read a key that is written there."""
     try:
         mode = os.stat(target.file).st_mode
     except OSError:
         return  # a new one is this user's alone; any other trouble is told where the file is read
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise Refused(f"{target.file}: others on this machine may read it, so no key is written there; `chmod 600` it")
+        raise NotDone(f"{target.file}: others on this machine may read it, so no key is written there; `chmod 600` it")
 
 
 def _planned(
@@ -152,7 +152,7 @@ def _planned(
     try:
         after = edit(host.form, text, changes)
     except Damaged as damaged:
-        raise Refused(f"{before.file}: {damaged}; left as it is") from None
+        raise NotDone(f"{before.file}: {damaged}; left as it is") from None
     return Planned(before, after, host.form, frozenset(shown - {key}), key, private)
 
 
@@ -169,26 +169,26 @@ def _strings_of(host: Host, text: str) -> set[str]:
     return strings(host.form.read(text)) if text else set()
 
 
-def _refuse_absent(host: Host, place: Place, files: list[Path]) -> None:
-    signs = [Path(sign) for sign in host.signs(place)]
-    programs = any(shutil.which(program, path=place.environ.get("PATH")) for program in host.programs)
+def _refuse_absent(host: Host, computer: Computer, files: list[Path]) -> None:
+    signs = [Path(sign) for sign in host.signs(computer)]
+    programs = any(shutil.which(program, path=computer.environ.get("PATH")) for program in host.programs)
     if not programs and not any(os.path.lexists(one) for one in (*files, *signs)):
         looked = [f"`{program}` on the PATH" for program in host.programs] + [str(sign) for sign in signs]
-        raise Refused(f"{host.title} is not on this machine: looked for {', '.join(looked)}")
+        raise NotDone(f"{host.title} is not on this machine: looked for {', '.join(looked)}")
 
 
 def _refuse_name(target: Target, table: dict[str, Plain]) -> None:
     if target.name in table:
-        raise Refused(
+        raise NotDone(
             f"{target.file}: has an entry {target.name} that starts something else; give this one a name with --name"
         )
     if not _GOOD_NAME.fullmatch(target.name):
-        raise Refused("--name: not every host takes that; a letter, then letters, digits, - and _, 64 at most")
+        raise NotDone("--name: not every host takes that; a letter, then letters, digits, - and _, 64 at most")
 
 
 def _refuse_to_push_aside(host: Host, file: Path) -> None:
     if host.instead and os.path.lexists(other := file.with_name(host.instead)):
-        raise Refused(f"{file}: would take the place of {other}, which {host.title} reads now; move over to it first")
+        raise NotDone(f"{file}: would take the place of {other}, which {host.title} reads now; move over to it first")
 
 
 def _refuse_linked_folders(file: Path) -> None:
@@ -197,4 +197,4 @@ def _refuse_linked_folders(file: Path) -> None:
     folders = [folder for folder in file.parents if folder != here and folder.is_relative_to(here)] or [file.parent]
     for folder in folders:
         if folder.is_symlink():
-            raise Refused(f"{folder}: a link, which is not followed; {file} is left as it is")
+            raise NotDone(f"{folder}: a link, which is not followed; {file} is left as it is")

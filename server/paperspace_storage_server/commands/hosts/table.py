@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
+from paperspace_storage_server.commands.hosts.computer import Computer
 from paperspace_storage_server.commands.hosts.form import Change, Form, Plain
 from paperspace_storage_server.commands.hosts.jsonc import Jsonc
-from paperspace_storage_server.commands.hosts.place import Place
 from paperspace_storage_server.commands.hosts.toml_text import Toml
 from paperspace_storage_server.commands.hosts.yaml_text import Yaml
 
@@ -85,10 +85,10 @@ class Host:
     title: str
     form: Form
     shape: Shape
-    files: Callable[[Place], tuple[PurePath, ...]]
+    files: Callable[[Computer], tuple[PurePath, ...]]
     project: str  # the file of a project, from its folder; empty where there is none
     programs: tuple[str, ...]  # on the PATH where it is installed
-    signs: Callable[[Place], tuple[PurePath, ...]]  # there where it is installed or was used
+    signs: Callable[[Computer], tuple[PurePath, ...]]  # there where it is installed or was used
     afterwards: str
     new: str = ""  # what a new file begins with
     instead: str = ""  # a file beside a new one that this would push aside
@@ -99,43 +99,45 @@ _NEXT: Final = "The next session of {title} has it: ask it for your shared drive
 _SERVERS: Final = Shape("mcpServers")
 
 
-def _applications(name: str) -> Callable[[Place], tuple[PurePath, ...]]:
-    def signs(place: Place) -> tuple[PurePath, ...]:
-        if place.system != "macos":
+def _applications(name: str) -> Callable[[Computer], tuple[PurePath, ...]]:
+    def signs(computer: Computer) -> tuple[PurePath, ...]:
+        if computer.system != "macos":
             return ()
-        return (type(place.home)("/Applications") / f"{name}.app", place.home / "Applications" / f"{name}.app")
+        return (type(computer.home)("/Applications") / f"{name}.app", computer.home / "Applications" / f"{name}.app")
 
     return signs
 
 
-def _claude_desktop(place: Place) -> tuple[PurePath, ...]:
+def _claude_desktop(computer: Computer) -> tuple[PurePath, ...]:
     # An app from the Windows store reads its own folder instead of %APPDATA% (anthropics/claude-code#26073).
-    stored = tuple(app / "LocalCache" / "Roaming" / "Claude" for app in place.store_apps)
-    return tuple(folder / "claude_desktop_config.json" for folder in stored or (place.application_data() / "Claude",))
+    stored = tuple(app / "LocalCache" / "Roaming" / "Claude" for app in computer.store_apps)
+    return tuple(
+        folder / "claude_desktop_config.json" for folder in stored or (computer.application_data() / "Claude",)
+    )
 
 
-def _claude_code(place: Place) -> tuple[PurePath, ...]:
-    return (place.folder("CLAUDE_CONFIG_DIR") / ".claude.json",)
+def _claude_code(computer: Computer) -> tuple[PurePath, ...]:
+    return (computer.folder("CLAUDE_CONFIG_DIR") / ".claude.json",)
 
 
-def _gemini_home(place: Place) -> PurePath:
-    return place.folder("GEMINI_CLI_HOME") / ".gemini"
+def _gemini_home(computer: Computer) -> PurePath:
+    return computer.folder("GEMINI_CLI_HOME") / ".gemini"
 
 
-def _qwen_home(place: Place) -> PurePath:
-    return place.folder("QWEN_HOME", ".qwen")
+def _qwen_home(computer: Computer) -> PurePath:
+    return computer.folder("QWEN_HOME", ".qwen")
 
 
-def _opencode_home(place: Place) -> PurePath:
-    return place.folder("XDG_CONFIG_HOME", ".config") / "opencode"
+def _opencode_home(computer: Computer) -> PurePath:
+    return computer.folder("XDG_CONFIG_HOME", ".config") / "opencode"
 
 
-def _continue_home(place: Place) -> PurePath:
-    return place.folder("CONTINUE_GLOBAL_DIR", ".continue")
+def _continue_home(computer: Computer) -> PurePath:
+    return computer.folder("CONTINUE_GLOBAL_DIR", ".continue")
 
 
-def _vscode_home(place: Place) -> PurePath:
-    return place.application_data() / "Code"
+def _vscode_home(computer: Computer) -> PurePath:
+    return computer.application_data() / "Code"
 
 
 HOSTS: Final[dict[str, Host]] = {
@@ -149,7 +151,7 @@ HOSTS: Final[dict[str, Host]] = {
             _claude_desktop,
             "",
             (),
-            lambda place: (*(file.parent for file in _claude_desktop(place)), *_applications("Claude")(place)),
+            lambda computer: (*(file.parent for file in _claude_desktop(computer)), *_applications("Claude")(computer)),
             _RESTART,
         ),
         Host(
@@ -160,7 +162,7 @@ HOSTS: Final[dict[str, Host]] = {
             _claude_code,
             ".mcp.json",
             ("claude",),
-            lambda place: (*_claude_code(place), place.folder("CLAUDE_CONFIG_DIR", ".claude")),
+            lambda computer: (*_claude_code(computer), computer.folder("CLAUDE_CONFIG_DIR", ".claude")),
             _NEXT,
         ),
         Host(
@@ -168,10 +170,10 @@ HOSTS: Final[dict[str, Host]] = {
             "Cursor",
             Jsonc(comments=True),
             _SERVERS,
-            lambda place: (place.home / ".cursor" / "mcp.json",),
+            lambda computer: (computer.home / ".cursor" / "mcp.json",),
             ".cursor/mcp.json",
             ("cursor", "cursor-agent"),
-            lambda place: (place.home / ".cursor", *_applications("Cursor")(place)),
+            lambda computer: (computer.home / ".cursor", *_applications("Cursor")(computer)),
             "Switch it on under Settings, MCP, then ask for your shared drives.",
         ),
         Host(
@@ -179,10 +181,10 @@ HOSTS: Final[dict[str, Host]] = {
             "VS Code",
             Jsonc(comments=True, trailing=True),
             Shape("servers", (("type", "stdio"),)),
-            lambda place: (_vscode_home(place) / "User" / "mcp.json",),
+            lambda computer: (_vscode_home(computer) / "User" / "mcp.json",),
             ".vscode/mcp.json",
             ("code",),
-            lambda place: (_vscode_home(place), *_applications("Visual Studio Code")(place)),
+            lambda computer: (_vscode_home(computer), *_applications("Visual Studio Code")(computer)),
             "Start it with `MCP: List Servers`, then ask for your shared drives in agent mode.",
         ),
         Host(
@@ -190,10 +192,10 @@ HOSTS: Final[dict[str, Host]] = {
             "Codex",
             Toml(),
             Shape("mcp_servers"),
-            lambda place: (place.folder("CODEX_HOME", ".codex") / "config.toml",),
+            lambda computer: (computer.folder("CODEX_HOME", ".codex") / "config.toml",),
             ".codex/config.toml",
             ("codex",),
-            lambda place: (place.folder("CODEX_HOME", ".codex"),),
+            lambda computer: (computer.folder("CODEX_HOME", ".codex"),),
             _NEXT,
         ),
         Host(
@@ -201,10 +203,10 @@ HOSTS: Final[dict[str, Host]] = {
             "Gemini CLI",
             Jsonc(comments=True),
             _SERVERS,
-            lambda place: (_gemini_home(place) / "settings.json",),
+            lambda computer: (_gemini_home(computer) / "settings.json",),
             ".gemini/settings.json",
             ("gemini",),
-            lambda place: (_gemini_home(place),),
+            lambda computer: (_gemini_home(computer),),
             _NEXT + " It starts servers in folders only that it was told to trust.",
         ),
         Host(
@@ -212,12 +214,12 @@ HOSTS: Final[dict[str, Host]] = {
             "opencode",
             Jsonc(comments=True, trailing=True),
             Shape("mcp", (("type", "local"), ("enabled", True)), one_list=True, env="environment"),
-            lambda place: tuple(
-                _opencode_home(place) / name for name in ("opencode.json", "opencode.jsonc", "config.json")
+            lambda computer: tuple(
+                _opencode_home(computer) / name for name in ("opencode.json", "opencode.jsonc", "config.json")
             ),
             "opencode.json",
             ("opencode",),
-            lambda place: (_opencode_home(place), place.home / ".opencode"),
+            lambda computer: (_opencode_home(computer), computer.home / ".opencode"),
             _NEXT,
             new='{\n  "$schema": "https://opencode.ai/config.json"\n}\n',
         ),
@@ -226,10 +228,10 @@ HOSTS: Final[dict[str, Host]] = {
             "Qwen Code",
             Jsonc(comments=True),
             _SERVERS,
-            lambda place: (_qwen_home(place) / "settings.json",),
+            lambda computer: (_qwen_home(computer) / "settings.json",),
             ".qwen/settings.json",
             ("qwen",),
-            lambda place: (_qwen_home(place),),
+            lambda computer: (_qwen_home(computer),),
             _NEXT,
         ),
         Host(
@@ -237,10 +239,10 @@ HOSTS: Final[dict[str, Host]] = {
             "Continue",
             Yaml("mcpServers"),
             _SERVERS,
-            lambda place: (_continue_home(place) / "config.yaml",),
+            lambda computer: (_continue_home(computer) / "config.yaml",),
             ".continue/mcpServers/paperspace-storage.yaml",
             ("cn",),
-            lambda place: (_continue_home(place),),
+            lambda computer: (_continue_home(computer),),
             _NEXT,
             new="name: Local Config\nversion: 1.0.0\nschema: v1\n",
             instead="config.json",

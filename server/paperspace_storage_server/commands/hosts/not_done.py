@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class Refused(Exception):
+class NotDone(Exception):
     """What is in the way, where, and how to mend it; nothing was changed. The exit code is 1."""

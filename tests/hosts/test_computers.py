@@ -7,7 +7,7 @@ from pathlib import PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
-from paperspace_storage_server.commands.hosts.place import Place, System
+from paperspace_storage_server.commands.hosts.computer import Computer, System
 from paperspace_storage_server.commands.hosts.table import HOSTS
 
 MAC, LINUX, WINDOWS = PurePosixPath("/Users/ann"), PurePosixPath("/home/ann"), PureWindowsPath(r"C:\Users\Ann")
@@ -53,8 +53,8 @@ def test_every_host_has_a_row() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_user_file_of_each_platform(name: str) -> None:
-    places = (Place("macos", MAC, {}), Place("linux", LINUX, {}), Place("windows", WINDOWS, {}))
-    assert tuple(str(HOSTS[name].files(place)[0]) for place in places) == FILES[name]
+    computers = (Computer("macos", MAC, {}), Computer("linux", LINUX, {}), Computer("windows", WINDOWS, {}))
+    assert tuple(str(HOSTS[name].files(computer)[0]) for computer in computers) == FILES[name]
 
 
 MOVED: list[tuple[str, System, PurePath, Mapping[str, str], str]] = [
@@ -75,19 +75,19 @@ MOVED: list[tuple[str, System, PurePath, Mapping[str, str], str]] = [
 def test_what_the_environment_moves(
     name: str, system: System, home: PurePath, environ: Mapping[str, str], file: str
 ) -> None:
-    assert str(HOSTS[name].files(Place(system, home, environ))[0]) == file
+    assert str(HOSTS[name].files(Computer(system, home, environ))[0]) == file
 
 
 def test_claude_desktop_from_the_windows_store_reads_its_own_folder() -> None:
     app = PureWindowsPath(r"C:\Users\Ann\AppData\Local\Packages\Claude_pzs8sxrjxfjjc")
-    place = Place("windows", WINDOWS, {}, (app,))
-    (file,) = HOSTS["claude-desktop"].files(place)
+    computer = Computer("windows", WINDOWS, {}, (app,))
+    (file,) = HOSTS["claude-desktop"].files(computer)
     assert file == app / "LocalCache" / "Roaming" / "Claude" / "claude_desktop_config.json"
 
 
 def test_a_mac_application_is_a_sign_of_its_host() -> None:
-    place = Place("macos", MAC, {})
+    computer = Computer("macos", MAC, {})
     for name, application in (("claude-desktop", "Claude"), ("cursor", "Cursor"), ("vscode", "Visual Studio Code")):
-        signs = HOSTS[name].signs(place)
+        signs = HOSTS[name].signs(computer)
         assert PurePosixPath(f"/Applications/{application}.app") in signs
         assert PurePosixPath(f"/Users/ann/Applications/{application}.app") in signs

@@ -10,8 +10,8 @@ from typing import Final
 
 from paperspace_storage_server.commands.hosts.files import check_backup, read
 from paperspace_storage_server.commands.hosts.form import Change, Damaged, Plain, edit
+from paperspace_storage_server.commands.hosts.not_done import NotDone
 from paperspace_storage_server.commands.hosts.plan import Planned, strings
-from paperspace_storage_server.commands.hosts.refused import Refused
 from paperspace_storage_server.commands.hosts.toml_text import Toml
 from paperspace_storage_server.settings import Settings, home
 
@@ -20,25 +20,25 @@ _ADDED_TO: Final = ("protect", "exclude_tools")
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class PlannedSettings:
     """The settings file before and after, and what it then says of the settings that were given."""
 
     planned: Planned
     said: str
 
 
-def plan_policy(settings: Settings, fields: Iterable[str]) -> Policy:
+def plan_settings(settings: Settings, fields: Iterable[str]) -> PlannedSettings:
     """The settings file with these settings.
 
     Raises:
-        Refused: the file cannot be read, or cannot be changed without changing more.
+        NotDone: the file cannot be read, or cannot be changed without changing more.
     """
     file, form = home() / "mcp.toml", Toml()
     before = read(file)
     try:
         there = form.read(before.text or "")
     except Damaged as damaged:
-        raise Refused(f"{file}: damaged ({damaged}); left as it is. Mend it, then run this again") from None
+        raise NotDone(f"{file}: damaged ({damaged}); left as it is. Mend it, then run this again") from None
     table = there if isinstance(there, dict) else {}
     spelled = {name.replace("-", "_"): name for name in table}
     said: dict[str, Plain] = {}
@@ -54,13 +54,13 @@ def plan_policy(settings: Settings, fields: Iterable[str]) -> Policy:
             changes.append(Change((name,), value))
     shown = frozenset(string for value in said.values() for string in strings(value))
     if not changes:
-        return Policy(Planned(before, before.text or "", form, shown), _said(said))
+        return PlannedSettings(Planned(before, before.text or "", form, shown), _said(said))
     check_backup(file)
     try:
         after = edit(form, before.text or "", changes)
     except Damaged as damaged:
-        raise Refused(f"{file}: {damaged}; left as it is") from None
-    return Policy(Planned(before, after, form, shown), _said(said))
+        raise NotDone(f"{file}: {damaged}; left as it is") from None
+    return PlannedSettings(Planned(before, after, form, shown), _said(said))
 
 
 def _said(said: Mapping[str, Plain]) -> str:

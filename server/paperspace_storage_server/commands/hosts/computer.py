@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal, TypeAlias
 
-from paperspace_storage_server.commands.hosts.refused import Refused
+from paperspace_storage_server.commands.hosts.not_done import NotDone
 
 System: TypeAlias = Literal["linux", "macos", "windows"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Computer:
     """A platform, a person's home on it, and the environment. `store_apps` are the folders in which Windows keeps what
     apps from its store write, one an app."""
 
@@ -40,18 +40,18 @@ class Place:
         return self.folder("XDG_CONFIG_HOME", ".config")
 
 
-def this_place() -> Place:
-    """This machine, for this user. Raises `Refused` without a home directory."""
+def this_computer() -> Computer:
+    """This machine, for this user. Raises `NotDone` without a home directory."""
     try:
         home = Path.home()
     except RuntimeError:
-        raise Refused("HOME: not set, and this user has no home directory; set it") from None
+        raise NotDone("HOME: not set, and this user has no home directory; set it") from None
     system = _system()
-    place = Place(system, home, dict(os.environ))
+    computer = Computer(system, home, dict(os.environ))
     if system != "windows":
-        return place
-    packages = Path(place.folder("LOCALAPPDATA", "AppData", "Local")) / "Packages"
-    return Place(system, home, place.environ, tuple(sorted(packages.glob("Claude_*"))))
+        return computer
+    packages = Path(computer.folder("LOCALAPPDATA", "AppData", "Local")) / "Packages"
+    return Computer(system, home, computer.environ, tuple(sorted(packages.glob("Claude_*"))))
 
 
 def _system() -> System:
