@@ -17,7 +17,7 @@ import pytest
 from paperspace_storage_server.calls.principal import Principal
 from paperspace_storage_server.calls.service import NoSuchTeam
 from paperspace_storage_server.http.in_process import ThroughHttpx
-from paperspace_storage_server.http.transport import Reply
+from paperspace_storage_server.http.transport import RawAnswer
 from paperspace_storage_server.sandbox.app import create_app
 from paperspace_storage_server.state.seal import NotSealedHere, Sealer, derived_key
 from paperspace_storage_tools.catalogue import CATALOGUE
@@ -58,7 +58,7 @@ class Upstream:
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, on_wire: Callable[[], None]
-    ) -> Reply:
+    ) -> RawAnswer:
         key = next(value for name, value in headers.items() if name.lower() == "authorization").removeprefix("Bearer ")
         request = f"{method} {url}"
         self.sent.append((key, request, (content or b"").decode()))

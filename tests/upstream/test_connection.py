@@ -21,9 +21,9 @@ import httpx
 import pytest
 
 from paperspace_storage_server.http import body, connection, pool
-from paperspace_storage_server.http.dial import Place
+from paperspace_storage_server.http.dial import Origin
 from paperspace_storage_server.http.pool import Pool
-from paperspace_storage_server.http.transport import Reply
+from paperspace_storage_server.http.transport import RawAnswer
 from paperspace_storage_server.http.trouble import TooLarge, UnknownHost, trouble_of
 from support.hostile import Says, hostile
 from support.loopback_tls import port, self_signed
@@ -41,7 +41,7 @@ def nothing() -> None:
 
 async def ask(
     pool: Pool, method: str, url: str, *, headers: dict[str, str] | None = None, content: bytes | None = None
-) -> Reply:
+) -> RawAnswer:
     return await pool.send(method, url, headers or {}, content, on_wire=nothing)
 
 
@@ -78,13 +78,13 @@ class Script:
 @asynccontextmanager
 async def scripted(
     *says: list[bytes | None],
-) -> AsyncGenerator[tuple[Script, Callable[..., asyncio.Future[Reply]]]]:
+) -> AsyncGenerator[tuple[Script, Callable[..., asyncio.Future[RawAnswer]]]]:
     script = Script(list(says))
     async with port(script.serve) as number:
         url = f"http://127.0.0.1:{number}/v1"
         client = Pool(url)
 
-        def get(method: str = "GET") -> asyncio.Future[Reply]:
+        def get(method: str = "GET") -> asyncio.Future[RawAnswer]:
             return asyncio.ensure_future(ask(client, method, f"{url}/x?a=b", headers={"accept": "c"}))
 
         try:
@@ -526,9 +526,9 @@ async def test_a_proxy_that_refuses_is_left() -> None:
 
 
 def test_a_place_is_written_as_the_network_knows_it() -> None:
-    assert Place.of(httpx.URL("https://b\u00fccher.example/v1")) == Place("xn--bcher-kva.example", 443, True)
-    assert Place.of(httpx.URL("http://localhost/v1")) == Place("localhost", 80, False)
-    assert Place.of(httpx.URL("https://[::1]:8443")).authority == "[::1]:8443"
+    assert Origin.of(httpx.URL("https://b\u00fccher.example/v1")) == Origin("xn--bcher-kva.example", 443, True)
+    assert Origin.of(httpx.URL("http://localhost/v1")) == Origin("localhost", 80, False)
+    assert Origin.of(httpx.URL("https://[::1]:8443")).authority == "[::1]:8443"
 
 
 @pytest.mark.parametrize("host", ["a" * 70 + ".invalid", "xn--a-.invalid"])

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from paperspace_storage_server.http.connection import Connection
-from paperspace_storage_server.http.dial import Place
+from paperspace_storage_server.http.dial import Origin
 from paperspace_storage_server.http.loopback import is_loopback
 from paperspace_storage_server.http.pool import Pool
 from paperspace_storage_server.http.reach import reach
-from paperspace_storage_server.http.transport import Reply
+from paperspace_storage_server.http.transport import RawAnswer
 from paperspace_storage_server.http.trouble import trouble_of
 from support.loopback_tls import port
 
@@ -26,7 +26,7 @@ def nothing() -> None:
     """For those who do not ask when the first byte goes out."""
 
 
-async def ask(pool: Pool, method: str, url: str, content: bytes | None = None) -> Reply:
+async def ask(pool: Pool, method: str, url: str, content: bytes | None = None) -> RawAnswer:
     return await pool.send(method, url, {}, content, on_wire=nothing)
 
 
@@ -148,7 +148,7 @@ async def test_only_what_is_read_of_the_headers_is_kept_and_the_first_of_each_co
         b"x-retry-after: 3\r\ncontent-length: 2\r\n\r\n{}"
     )
     async with port(Counting(says)) as number, aclosing(Pool(f"http://127.0.0.1:{number}")) as pool:
-        assert await ask(pool, "GET", f"http://127.0.0.1:{number}/") == Reply(429, "a/b", "7", b"{}")
+        assert await ask(pool, "GET", f"http://127.0.0.1:{number}/") == RawAnswer(429, "a/b", "7", b"{}")
 
 
 @pytest.mark.parametrize(("status", "body"), [(199, b""), (200, b"{}"), (201, b"{}"), (100, b""), (102, b"")])
@@ -189,13 +189,13 @@ async def test_a_proxy_lets_through_with_any_2xx_and_with_nothing_else(
 
 def test_a_place_takes_the_port_that_the_url_names_or_the_schemes_own() -> None:
     for url, place in (
-        ("https://api.example/v1", Place("api.example", 443, True)),
-        ("https://api.example:8443/v1", Place("api.example", 8443, True)),
-        ("http://localhost/v1", Place("localhost", 80, False)),
-        ("http://localhost:8080", Place("localhost", 8080, False)),
+        ("https://api.example/v1", Origin("api.example", 443, True)),
+        ("https://api.example:8443/v1", Origin("api.example", 8443, True)),
+        ("http://localhost/v1", Origin("localhost", 80, False)),
+        ("http://localhost:8080", Origin("localhost", 8080, False)),
     ):
-        assert Place.of(httpx.URL(url)) == place
-    assert Place.of(httpx.URL("https://api.example:8443")).authority == "api.example:8443"
+        assert Origin.of(httpx.URL(url)) == place
+    assert Origin.of(httpx.URL("https://api.example:8443")).authority == "api.example:8443"
 
 
 @pytest.mark.parametrize(

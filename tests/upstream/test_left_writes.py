@@ -15,7 +15,7 @@ from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.http.client import Http, Sleep
 from paperspace_storage_server.http.pool import Pool
 from paperspace_storage_server.http.retry import RetryPolicy
-from paperspace_storage_server.http.transport import Reply
+from paperspace_storage_server.http.transport import RawAnswer
 from paperspace_storage_server.wire.messages import Answer, Method, Request
 from paperspace_storage_tools.errors import Cancelled, Changed, Failure, Unreachable
 from support.loopback_tls import port
@@ -230,7 +230,7 @@ async def test_a_connection_that_comes_about_after_its_caller_left_is_sent_nothi
     class Deaf:
         async def send(
             self, method: str, url: str, headers: object, content: object, *, on_wire: Callable[[], None]
-        ) -> Reply:
+        ) -> RawAnswer:
             dialed.set()
             try:
                 await asyncio.Event().wait()
@@ -239,7 +239,7 @@ async def test_a_connection_that_comes_about_after_its_caller_left_is_sent_nothi
             try:
                 on_wire()
                 heads.append(method)
-                return Reply(201)
+                return RawAnswer(201)
             finally:
                 over.set()
 

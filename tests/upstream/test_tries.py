@@ -12,13 +12,13 @@ from pydantic import SecretStr
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.http.retry import RetryPolicy
-from paperspace_storage_server.http.transport import Reply
+from paperspace_storage_server.http.transport import RawAnswer
 from paperspace_storage_server.wire.messages import Answer, Method, Request
 from paperspace_storage_tools.errors import Malformed, NoKey, TimedOut, Unreachable
 from support.guarded import Clock
 
 pytestmark = pytest.mark.anyio
-OK = Reply(200, "application/json", body=b"{}")
+OK = RawAnswer(200, "application/json", body=b"{}")
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Scripted:
     """A transport that answers each try as it is told, after that many seconds by the clock."""
 
     clock: Clock
-    says: list[Reply | Exception]
+    says: list[RawAnswer | Exception]
     takes: float = 0.0
     asked: list[tuple[str, str, dict[str, str], bytes | None]] = field(
         default_factory=list[tuple[str, str, dict[str, str], bytes | None]]
@@ -36,7 +36,7 @@ class Scripted:
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, on_wire: Callable[[], None]
-    ) -> Reply:
+    ) -> RawAnswer:
         self.asked.append((method, url, dict(headers), content))
         if self.reaches:
             on_wire()
@@ -114,7 +114,7 @@ async def test_a_repeat_of_a_write_leaves_a_fifth_of_the_budget_for_looking(
     method: Method, takes: float, tries: int
 ) -> None:
     clock = Clock()
-    transport = Scripted(clock, [Reply(503)], takes)
+    transport = Scripted(clock, [RawAnswer(503)], takes)
     answer = await over(transport).send(Request(method, "/x"), Budget.of(14.0, clock))
     assert (answer.status, answer.tries, len(transport.asked)) == (503, tries, tries)
 
@@ -168,19 +168,19 @@ async def test_the_way_out_is_opened_once_and_after_it_is_closed_anew() -> None:
     ("method", "says", "tries", "doubt"),
     [
         ("GET", [OK], 1, False),
-        ("PUT", [Reply(503), OK], 2, True),
-        ("PUT", [Reply(429), OK], 2, False),
-        ("PUT", [Reply(500), Reply(429), OK], 3, True),
-        ("DELETE", [Reply(408), Reply(404)], 2, True),
-        ("DELETE", [OSError(), Reply(404)], 2, True),
-        ("POST", [Reply(429), Reply(429), OK], 3, False),
+        ("PUT", [RawAnswer(503), OK], 2, True),
+        ("PUT", [RawAnswer(429), OK], 2, False),
+        ("PUT", [RawAnswer(500), RawAnswer(429), OK], 3, True),
+        ("DELETE", [RawAnswer(408), RawAnswer(404)], 2, True),
+        ("DELETE", [OSError(), RawAnswer(404)], 2, True),
+        ("POST", [RawAnswer(429), RawAnswer(429), OK], 3, False),
     ],
 )
 async def test_an_answer_says_after_how_many_tries_it_came_and_whether_an_earlier_one_may_have_acted(
-    method: Method, says: list[Reply | Exception], tries: int, doubt: bool
+    method: Method, says: list[RawAnswer | Exception], tries: int, doubt: bool
 ) -> None:
     last = says[-1]
-    assert isinstance(last, Reply)
+    assert isinstance(last, RawAnswer)
     clock = Clock()
     answer = await over(Scripted(clock, says)).send(Request(method, "/x"), Budget.of(60, clock))
     assert answer == Answer(last.status, last.content_type, last.body, tries=tries, doubt=doubt)
@@ -223,7 +223,7 @@ async def test_a_doubt_of_an_earlier_try_stays_where_a_later_one_never_left() ->
     import httpx
 
     clock = Clock()
-    transport = Scripted(clock, [Reply(500), httpx.ConnectError("refused")])
+    transport = Scripted(clock, [RawAnswer(500), httpx.ConnectError("refused")])
     with pytest.raises(Unreachable) as caught:
         await over(transport).send(Request("PUT", "/x"), Budget.of(60, clock))
     assert (caught.value.tries, caught.value.changed) == (4, "unknown")
@@ -232,7 +232,7 @@ async def test_a_doubt_of_an_earlier_try_stays_where_a_later_one_never_left() ->
 async def test_a_retry_after_that_fits_is_waited_for_and_one_that_does_not_is_handed_on() -> None:
     for after, tries, waited in (("7", 2, 7.0), ("70", 1, 0.0)):
         clock = Clock()
-        transport = Scripted(clock, [Reply(429, retry_after=after), Reply(200)])
+        transport = Scripted(clock, [RawAnswer(429, retry_after=after), RawAnswer(200)])
         answer = await over(transport).send(Request("GET", "/x"), Budget.of(60, clock))
         assert (len(transport.asked), clock.now - 1000.0) == (tries, waited)
         assert answer.retry_after == (float(after) if tries == 1 else None)
@@ -244,7 +244,7 @@ async def test_a_way_out_that_is_told_nothing_else_makes_four_tries_and_pauses_b
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    transport = Scripted(clock, [Reply(503)])
+    transport = Scripted(clock, [RawAnswer(503)])
     http = Http("https://api.invalid", SecretStr("k"), lambda: transport, sleep=sleep)
     assert (await http.send(Request("GET", "/x"), Budget.of(60, clock))).tries == 4
     assert [0 <= pause <= most for pause, most in zip(slept, (0.5, 1.0, 2.0), strict=True)] == [True] * 3

@@ -16,7 +16,7 @@ import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from paperspace_storage_server.http.body import Body
-from paperspace_storage_server.http.transport import Reply
+from paperspace_storage_server.http.transport import RawAnswer
 from paperspace_storage_server.http.trouble import TooLarge
 
 # What an answer may weigh beside its body, in bytes: status lines, headers, trailers, the framing of chunks. A body in
@@ -40,7 +40,7 @@ class Connection(asyncio.Protocol):
         """By the event loop's clock, seconds."""
         self._tunnel = tunnel
         self._parser = HttpResponseParser(self)
-        self._answer: asyncio.Future[Reply] | None = None
+        self._answer: asyncio.Future[RawAnswer] | None = None
         self._reusable = True
         self._received = 0  # bytes since the request
         self._await_head()
@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         poll.register(number, select.POLLIN)
         return bool(poll.poll(0))
 
-    async def send(self, request: bytes, on_wire: Callable[[], None]) -> Reply:
+    async def send(self, request: bytes, on_wire: Callable[[], None]) -> RawAnswer:
         """Send a request and wait for the whole answer; `on_wire` is called right before the first byte.
 
         A wait that is cancelled closes the connection: what came after it would be taken for the next answer.
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
             self._answer.set_exception(error)
             return
         status = self._parser.get_status_code()
-        self._answer.set_result(Reply(status, kept.get(b"content-type", ""), kept.get(b"retry-after"), body))
+        self._answer.set_result(RawAnswer(status, kept.get(b"content-type", ""), kept.get(b"retry-after"), body))
 
     def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
         if self._answer is not None and not self._answer.done():

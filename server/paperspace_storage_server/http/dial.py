@@ -24,7 +24,7 @@ HAPPY_EYEBALLS_DELAY = 0.25  # seconds until the next address is tried beside th
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Origin:
     """Where a socket is opened to."""
 
     host: str
@@ -32,7 +32,7 @@ class Place:
     tls: bool
 
     @classmethod
-    def of(cls, url: httpx.URL) -> Place:
+    def of(cls, url: httpx.URL) -> Origin:
         tls = url.scheme == "https"
         return cls(url.raw_host.decode("ascii"), url.port or (443 if tls else 80), tls)
 
@@ -49,7 +49,7 @@ class Dialer:
     """
 
     def __init__(self, api: httpx.URL) -> None:
-        self._api = Place.of(api)
+        self._api = Origin.of(api)
         self._proxy = _proxy_before(self._api)
         self._context: ssl.SSLContext | None = None
 
@@ -76,7 +76,7 @@ class Dialer:
         """TLS with the API through a proxy that was asked to CONNECT."""
         connection = Connection()
         try:
-            tunnel = await self._open(Place.of(proxy.url), Connection(tunnel=True))
+            tunnel = await self._open(Origin.of(proxy.url), Connection(tunnel=True))
             reply = await tunnel.send(_connect_to(self._api, proxy), lambda: None)
         except UnknownHost:
             raise
@@ -97,17 +97,17 @@ class Dialer:
         connection.connection_made(transport)
         return connection
 
-    async def _open(self, place: Place, connection: Connection) -> Connection:
+    async def _open(self, origin: Origin, connection: Connection) -> Connection:
         loop = asyncio.get_running_loop()
         try:
-            tls, name = (self._tls(), place.host) if place.tls else (None, None)
-            found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
-            if place == self._api and not place.tls and not all(is_loopback(str(one[4][0])) for one in found):
-                raise NotThisMachine(place.host)  # whatever a name looks like, where it leads is what counts
+            tls, name = (self._tls(), origin.host) if origin.tls else (None, None)
+            found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+            if origin == self._api and not origin.tls and not all(is_loopback(str(one[4][0])) for one in found):
+                raise NotThisMachine(origin.host)  # whatever a name looks like, where it leads is what counts
             reached = await start_connection(found, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, interleave=1)
             await loop.create_connection(lambda: connection, sock=reached, ssl=tls, server_hostname=name)
         except (socket.gaierror, UnicodeError) as error:
-            raise UnknownHost(place.host) from error
+            raise UnknownHost(origin.host) from error
         except OSError as error:
             raise httpx.ConnectError(str(error)) from error
         return connection
@@ -119,7 +119,7 @@ class Dialer:
         return self._context
 
 
-def _proxy_before(api: Place) -> httpx.Proxy | None:
+def _proxy_before(api: Origin) -> httpx.Proxy | None:
     if not api.tls or is_loopback(api.host):
         return None
     proxies = getproxies()
@@ -135,7 +135,7 @@ def _proxy_before(api: Place) -> httpx.Proxy | None:
     return proxy
 
 
-def _connect_to(api: Place, proxy: httpx.Proxy) -> bytes:
+def _connect_to(api: Origin, proxy: httpx.Proxy) -> bytes:
     lines = [f"CONNECT {api.authority} HTTP/1.1".encode("ascii"), f"Host: {api.authority}".encode("ascii")]
     if proxy.raw_auth is not None:
         lines.append(b"Proxy-Authorization: Basic " + b64encode(b":".join(proxy.raw_auth)))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import httpx
 from starlette.types import ASGIApp
 
-from paperspace_storage_server.http.transport import Reply
+from paperspace_storage_server.http.transport import RawAnswer
 
 
 class ThroughHttpx:
@@ -24,13 +24,13 @@ class ThroughHttpx:
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, on_wire: Callable[[], None]
-    ) -> Reply:
+    ) -> RawAnswer:
         request = httpx.Request(method, url, headers=headers, content=content)
         on_wire()
         response = await self._transport.handle_async_request(request)
         await response.aread()
         kept = response.headers
-        return Reply(response.status_code, kept.get("content-type", ""), kept.get("retry-after"), response.content)
+        return RawAnswer(response.status_code, kept.get("content-type", ""), kept.get("retry-after"), response.content)
 
     async def aclose(self) -> None:
         await self._transport.aclose()

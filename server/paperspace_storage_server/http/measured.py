@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from paperspace_storage_server.http.transport import Reply, Transport
+from paperspace_storage_server.http.transport import RawAnswer, Transport
 from paperspace_storage_server.wire.paths import template_of
 
 
@@ -31,7 +31,7 @@ class Measured:
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, on_wire: Callable[[], None]
-    ) -> Reply:
+    ) -> RawAnswer:
         began = time.perf_counter()
         status: int | None = None
         error: str | None = None

@@ -13,7 +13,7 @@ import httpx
 
 from paperspace_storage_server.http.connection import Connection
 from paperspace_storage_server.http.dial import Dialer
-from paperspace_storage_server.http.transport import Reply
+from paperspace_storage_server.http.transport import RawAnswer
 
 MAX_CONNECTIONS = 32
 # Seconds; servers close idle connections too, and a request must not cross with that. What is repeated may do so once;
@@ -44,7 +44,7 @@ class Pool:
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, on_wire: Callable[[], None]
-    ) -> Reply:
+    ) -> RawAnswer:
         """The answer, read whole.
 
         Raises:

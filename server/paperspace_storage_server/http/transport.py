@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class RawAnswer:
     """An answer read whole, and all that is ever read of its headers. The body may hold secrets: no repr of it."""
 
     status: int
@@ -22,7 +22,7 @@ class Transport(Protocol):
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, on_wire: Callable[[], None]
-    ) -> Reply:
+    ) -> RawAnswer:
         """The answer. Nothing is repeated, and no redirect followed.
 
         `on_wire` is called once, right before the first byte goes out: until then the API cannot have acted.

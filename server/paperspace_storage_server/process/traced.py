@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from opentelemetry.trace import SpanKind
 
-from paperspace_storage_server.http.transport import Reply, Transport
+from paperspace_storage_server.http.transport import RawAnswer, Transport
 from paperspace_storage_server.process.measured import HTTP_BOUNDS, Measure
 from paperspace_storage_server.wire.paths import template_of
 
@@ -42,7 +42,7 @@ class Traced:
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, on_wire: Callable[[], None]
-    ) -> Reply:
+    ) -> RawAnswer:
         template = template_of(url[len(self._base_url) :].partition("?")[0])
         seen: dict[str, str | int] = {
             "http.request.method": method,
