@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from hosted.issuing import pair
-from paperspace_storage_server.hosted.connect import Place
+from paperspace_storage_server.hosted.connect import Address
 from paperspace_storage_server.http.fetch import LARGEST, NotFetched, post_form
 from paperspace_storage_server.settings import SettingsError
 from support.connecting import AUTHORIZE, ENDPOINTS, PAGE, SECRET, connect_world
@@ -35,12 +35,12 @@ pytestmark = pytest.mark.anyio
 def test_the_page_is_below_the_public_url_and_its_cookies_are_as_safe_as_that(
     public_url: str, page: str, origin: str, cookie: str
 ) -> None:
-    place = Place(public_url)
-    assert (place.page, place.callback) == (page, f"{page}/callback")
-    assert (place.origin, place.cookie("connect")) == (origin, cookie)
-    assert place.secure == public_url.startswith("https:")
-    assert place.is_asked_as(origin.partition("://")[2])
-    assert not place.is_asked_as("b.example")
+    address = Address(public_url)
+    assert (address.page, address.callback) == (page, f"{page}/callback")
+    assert (address.origin, address.cookie("connect")) == (origin, cookie)
+    assert address.secure == public_url.startswith("https:")
+    assert address.is_asked_as(origin.partition("://")[2])
+    assert not address.is_asked_as("b.example")
 
 
 @pytest.mark.parametrize(

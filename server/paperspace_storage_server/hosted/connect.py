@@ -73,7 +73,7 @@ class KeyNotGood(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Address:
     """Where the page is: below the public URL of the server."""
 
     public_url: str
@@ -114,7 +114,7 @@ class Place:
 class Connecting:
     """All that the page needs. `policy` says in a sentence what a key that is handed in may be used for."""
 
-    place: Place
+    address: Address
     signing_in: SigningIn
     sessions: Sessions
     links: Links
@@ -133,10 +133,10 @@ class ConnectPage:
         self._app = app
         self._its = connecting
         self._rate = rate or Rate()
-        place = connecting.place
-        self._path, self._callback = place.path, urlsplit(place.callback).path
-        self._bare = _BARE if urlsplit(place.public_url).path != _BARE else None
-        self._session_cookie, self._sign_in_cookie = place.cookie("connect"), place.cookie("connect-sign-in")
+        address = connecting.address
+        self._path, self._callback = address.path, urlsplit(address.callback).path
+        self._bare = _BARE if urlsplit(address.public_url).path != _BARE else None
+        self._session_cookie, self._sign_in_cookie = address.cookie("connect"), address.cookie("connect-sign-in")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] not in (self._path, self._callback, self._bare):
@@ -147,7 +147,7 @@ class ConnectPage:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        if not self._its.place.is_asked_as(request.headers.get("host", "")):
+        if not self._its.address.is_asked_as(request.headers.get("host", "")):
             return _notice(421, "Wrong address", "This page is not served under this name.")
         if not self._rate.take(request.client.host if request.client else ""):
             response = _notice(429, "Too many requests", "Wait a minute, then load this page again.")
@@ -173,7 +173,7 @@ class ConnectPage:
         if path == self._callback:
             return await self._come_back(request)
         if path != self._path:
-            return RedirectResponse(self._its.place.page, 308)
+            return RedirectResponse(self._its.address.page, 308)
         return await self._show(request)
 
     async def _show(self, request: Request) -> Response:
@@ -188,7 +188,7 @@ class ConnectPage:
             self._set(response, self._sign_in_cookie, cookie, SIGN_IN_LASTS)
             return response
         if carried is not None:
-            return await self._spent(carried, session.person) or RedirectResponse(self._its.place.page, 303)
+            return await self._spent(carried, session.person) or RedirectResponse(self._its.address.page, 303)
         return await self._form(session)
 
     async def _come_back(self, request: Request) -> Response:
@@ -203,7 +203,7 @@ class ConnectPage:
             self._set(refused, self._sign_in_cookie, "", 0)
             return refused
         session = await self._its.sessions.begin(person, signed_in.shown, self._its.needs_none(identity))
-        response = RedirectResponse(self._its.place.page, 303)
+        response = RedirectResponse(self._its.address.page, 303)
         self._set(response, self._sign_in_cookie, "", 0)
         self._set(response, self._session_cookie, session.id, SESSION_LASTS)
         return response
@@ -225,7 +225,7 @@ class ConnectPage:
 
     async def _act(self, request: Request) -> Response:
         """A form of ours. What it asks is done for the person of the session, whatever it says."""
-        if request.headers.get("origin") != self._its.place.origin or (
+        if request.headers.get("origin") != self._its.address.origin or (
             request.headers.get("sec-fetch-site", "same-origin") != "same-origin"
         ):
             return self._again(403, "Not from this page", "The form was sent by another page. Nothing was changed.")
@@ -267,7 +267,7 @@ class ConnectPage:
         with self._its.recorded("connect", session.person):
             await self._its.keys.keep(session.person, key, team)
         logger.info("%s has handed in a key", clean(session.person))
-        return RedirectResponse(self._its.place.page, 303)
+        return RedirectResponse(self._its.address.page, 303)
 
     async def _form(self, session: Session, problem: str | None = None) -> Response:
         present = await self._its.keys.of(session.person)
@@ -303,7 +303,7 @@ class ConnectPage:
 
     def _set(self, response: Response, name: str, value: str, seconds: float) -> None:
         response.set_cookie(
-            name, value, max_age=int(seconds), path="/", secure=self._its.place.secure, httponly=True, samesite="lax"
+            name, value, max_age=int(seconds), path="/", secure=self._its.address.secure, httponly=True, samesite="lax"
         )
 
 

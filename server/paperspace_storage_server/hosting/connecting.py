@@ -16,7 +16,7 @@ from paperspace_storage_server.compose import sealer_of
 from paperspace_storage_server.guard.audit import AuditFile
 from paperspace_storage_server.guard.hygiene import Hygiene
 from paperspace_storage_server.guard.secrets import Vault
-from paperspace_storage_server.hosted.connect import Connecting, KeyNotGood, Place, Recorded
+from paperspace_storage_server.hosted.connect import Address, Connecting, KeyNotGood, Recorded
 from paperspace_storage_server.hosted.connect_keys import ConnectedKeys
 from paperspace_storage_server.hosted.connect_links import Links
 from paperspace_storage_server.hosted.connect_sessions import Sessions
@@ -64,19 +64,19 @@ def connect(settings: Settings, maker: Maker, issuer: Issuer, file: WatchedFile[
             f"{described()['connect_policy'].name}: none of its toolsets is among those that are served"
         ) from None
     sealer = sealer_of(settings)()
-    place, store = Place(settings.public_url or ""), maker.store
+    address, store = Address(settings.public_url or ""), maker.store
     client_id = settings.oidc_client_id or ""
-    links, keys = Links(place.page, sealer, store), ConnectedKeys(store, sealer)
+    links, keys = Links(address.page, sealer, store), ConnectedKeys(store, sealer)
     signing_in = SigningIn(
         issuer,
-        Client(client_id, settings.oidc_client_secret, place.callback),
+        Client(client_id, settings.oidc_client_secret, address.callback),
         IdTokens(issuer, client_id, settings.auth_team_claim),
         post=post,
         sealer=sealer,
         store=store,
     )
     page = Connecting(
-        place=place,
+        address=address,
         signing_in=signing_in,
         sessions=Sessions(store, sealer),
         links=links,
