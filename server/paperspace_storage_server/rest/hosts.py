@@ -1,4 +1,4 @@
-"""Under which names the REST surface is asked. It knows no token and no operation.
+"""Under which names the REST surface is asked. It knows no token and no endpoint.
 
 A page in a browser whose own name leads here (DNS rebinding), and a proxy that was set up wrongly, ask under another.
 """

@@ -26,7 +26,7 @@ _ELSEWHERE = frozenset({"id", "confirm", "waitSeconds", "summary"})
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class Endpoint:
     """One operation of the document: `GET /shared-drives/{id}` is the tool `get_shared_drive`."""
 
     method: Method
@@ -58,16 +58,16 @@ def document() -> Json:
 
 
 @cache
-def operations() -> tuple[Operation, ...]:
+def endpoints() -> tuple[Endpoint, ...]:
     """All of the document, and following an operation that goes on; fixed paths before those with an id in them."""
     tools = {_camel(tool.name): tool for tool in CATALOGUE}
     made = [
-        Operation(cast("Method", method.upper()), path, tools[one["operationId"]], *_answer(one))
+        Endpoint(cast("Method", method.upper()), path, tools[one["operationId"]], *_answer(one))
         for path, methods in document()["paths"].items()
         for method, one in methods.items()
         if method in ("get", "post", "put", "delete")
     ]
-    made.append(Operation("GET", "/machine-events/{id}", tools["getMachineEvent"], 200, EVENT))
+    made.append(Endpoint("GET", "/machine-events/{id}", tools["getMachineEvent"], 200, EVENT))
     return tuple(sorted(made, key=lambda one: "{id}" in one.path))
 
 
