@@ -94,7 +94,7 @@ def surfaces(settings: Settings, service: Service, mcp: ASGIApp, telemetry: Tele
     from starlette.applications import Starlette
 
     from paperspace_storage_server.process.paths import below
-    from paperspace_storage_server.rest.app import Client, rest_app
+    from paperspace_storage_server.rest.app import Requester, rest_app
     from paperspace_storage_server.rest.endpoints import PREFIX
     from paperspace_storage_server.rest.hosts import KnownHosts, on_loopback
     from paperspace_storage_server.rest.token import NeedsToken, make_token
@@ -110,7 +110,9 @@ def surfaces(settings: Settings, service: Service, mcp: ASGIApp, telemetry: Tele
     service.team.vault.keep(token)
     print(f"The bearer token of {PREFIX} is in {file}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever started it
     known = on_loopback(settings.host)
-    rest: ASGIApp = KnownHosts(NeedsToken(rest_app(lambda scope: Client(service), telemetry=telemetry), token), known)
+    rest: ASGIApp = KnownHosts(
+        NeedsToken(rest_app(lambda scope: Requester(service), telemetry=telemetry), token), known
+    )
     if settings.cors_origins:
         from starlette.middleware.cors import CORSMiddleware
 

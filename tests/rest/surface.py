@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from starlette.types import Scope
 
-from paperspace_storage_server.rest.app import Client, rest_app
+from paperspace_storage_server.rest.app import Requester, rest_app
 from paperspace_storage_server.rest.endpoints import PREFIX
 from paperspace_storage_server.wire.messages import Dialect
 from support.guarded import Api, ids_of, make
@@ -41,10 +41,10 @@ async def surface(dialect: Dialect, **settings: Any) -> AsyncGenerator[Surface]:
     api, service = make(dialect, settings)
     made: list[Surface] = []
 
-    def client_of(scope: Scope) -> Client:
-        return Client(service, made[0].principal)
+    def requester_of(scope: Scope) -> Requester:
+        return Requester(service, made[0].principal)
 
-    transport = httpx.ASGITransport(rest_app(client_of))
+    transport = httpx.ASGITransport(rest_app(requester_of))
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://rest.test", trust_env=False) as client:
             made.append(Surface(api, client))

@@ -197,13 +197,13 @@ def _surfaces(
             ended=ended,
         )
     if "rest" in settings.surfaces:
-        from paperspace_storage_server.rest.app import Client, rest_app
+        from paperspace_storage_server.rest.app import Requester, rest_app
         from paperspace_storage_server.rest.endpoints import PREFIX
         from paperspace_storage_server.rest.hosts import KnownHosts, of_public, on_loopback
 
-        def client_of(scope: Scope) -> Client:
+        def requester_of(scope: Scope) -> Requester:
             principal = principal_in(scope)
-            return Client(services.of(principal), principal.key if principal else None)
+            return Requester(services.of(principal), principal.key if principal else None)
 
         def may(scope: Scope, tool: AnyTool) -> Response | None:
             principal = principal_in(scope)
@@ -211,7 +211,7 @@ def _surfaces(
             return resource.too_little(missing).response(problem=True) if missing else None
 
         known = of_public(settings.public_url) if settings.public_url else on_loopback(settings.host)
-        app = below(PREFIX, KnownHosts(rest_app(client_of, may=may, telemetry=telemetry), known), otherwise=app)
+        app = below(PREFIX, KnownHosts(rest_app(requester_of, may=may, telemetry=telemetry), known), otherwise=app)
     return app
 
 

@@ -28,7 +28,7 @@ _FOR_BOTH = Annotations(audience=["user", "assistant"])
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ResourceKind:
     """One kind of resource: its URI or template, and the tool whose result it is. `variable` is the tool's argument."""
 
     uri: str
@@ -50,16 +50,18 @@ class Kind:
 
 
 KINDS: Final = (
-    Kind(
+    ResourceKind(
         f"{SCHEME}utilization",
         "utilization",
         "Storage utilization",
         "Bytes the team stores.",
         "get_storage_utilization",
     ),
-    Kind(f"{SCHEME}shared-drives/{{id}}", "shared-drive", "Shared drive", "One drive.", "get_shared_drive", "id"),
-    Kind(f"{SCHEME}snapshots/{{id}}", "snapshot", "Snapshot", "One snapshot.", "get_snapshot", "id"),
-    Kind(
+    ResourceKind(
+        f"{SCHEME}shared-drives/{{id}}", "shared-drive", "Shared drive", "One drive.", "get_shared_drive", "id"
+    ),
+    ResourceKind(f"{SCHEME}snapshots/{{id}}", "snapshot", "Snapshot", "One snapshot.", "get_snapshot", "id"),
+    ResourceKind(
         f"{SCHEME}storage-providers/{{id}}",
         "storage-provider",
         "Storage provider",
@@ -67,7 +69,7 @@ KINDS: Final = (
         "get_storage_provider",
         "id",
     ),
-    Kind(
+    ResourceKind(
         f"{SCHEME}machines/{{machineId}}/snapshots",
         "machine-snapshots",
         "Snapshots of a machine",
@@ -124,11 +126,13 @@ class TeamResources:
                 return await self._contents(context, uri, kind, arguments)
         return None
 
-    def _served(self, context: Context) -> list[Kind]:
+    def _served(self, context: Context) -> list[ResourceKind]:
         tools = self._service_of(context).tools
         return [one for one in KINDS if one.tool in tools]
 
-    async def _contents(self, context: Context, uri: str, kind: Kind, arguments: dict[str, Any]) -> list[Json] | None:
+    async def _contents(
+        self, context: Context, uri: str, kind: ResourceKind, arguments: dict[str, Any]
+    ) -> list[Json] | None:
         service = self._service_of(context)
         tool, caller = service.tools[kind.tool], ReadingCaller(context)
         if not kind.whole:

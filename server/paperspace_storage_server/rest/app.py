@@ -38,20 +38,20 @@ _KEPT_HEADERS = ("link", "safety-snapshot", "notice", "cache-control", "content-
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class Requester:
     """Who makes a request, and the service of their team; `principal` is None where one token is everybody's."""
 
     service: Service
     principal: str | None = None
 
 
-ClientOf = Callable[[Scope], Client]
+RequesterOf = Callable[[Scope], Requester]
 May = Callable[[Scope, AnyTool], Response | None]
 """A refusal where this request's token does not reach as far as the tool."""
 
 
 def rest_app(
-    client_of: ClientOf, *, may: May = lambda scope, tool: None, telemetry: Telemetry | None = None
+    requester_of: RequesterOf, *, may: May = lambda scope, tool: None, telemetry: Telemetry | None = None
 ) -> Starlette:
     """The surface. Whoever mounts it has seen to it that a request shows a token."""
     around: Around | None = None
@@ -61,13 +61,13 @@ def rest_app(
         around = traced.around(telemetry.tracer, telemetry.meter)
 
     async def openapi(request: Request) -> Response:
-        text = json.dumps(described(client_of(request.scope).service.tools))
+        text = json.dumps(described(requester_of(request.scope).service.tools))
         return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
 
     routes = [Route(f"{PREFIX}/openapi.json", openapi, methods=["GET"])]
     for path in dict.fromkeys(one.path for one in endpoints()):
         by_method: dict[str, Endpoint] = {one.method: one for one in endpoints() if one.path == path}
-        routes.append(Route(PREFIX + path, _endpoint(by_method, client_of, may, around), methods=list(by_method)))
+        routes.append(Route(PREFIX + path, _endpoint(by_method, requester_of, may, around), methods=list(by_method)))
     app = Starlette(
         routes=routes,
         exception_handlers={HTTPException: _no_operation, NoSuchTeam: _no_team, Exception: _failed_inside},
@@ -77,14 +77,14 @@ def rest_app(
 
 
 def _endpoint(
-    by_method: Mapping[str, Endpoint], client_of: ClientOf, may: May, around: Around | None
+    by_method: Mapping[str, Endpoint], requester_of: RequesterOf, may: May, around: Around | None
 ) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         endpoint = by_method["GET" if request.method == "HEAD" else request.method]
         if b"%2f" in request.scope.get("raw_path", b"").lower():
             return _no_such_path()  # a slash in an id, decoded: to a proxy before this server it was another path
         try:
-            return await _respond(endpoint, request, client_of(request.scope), may)
+            return await _respond(endpoint, request, requester_of(request.scope), may)
         except BadRequest as error:
             return error.problem.response()
         except StoreUnavailable as failure:
@@ -100,22 +100,22 @@ def _endpoint(
     return seen
 
 
-async def _respond(endpoint: Endpoint, request: Request, client: Client, may: May) -> Response:
+async def _respond(endpoint: Endpoint, request: Request, requester: Requester, may: May) -> Response:
     tool = endpoint.tool
     if (refusal := may(request.scope, tool)) is not None:
         return refusal
-    if tool.name not in client.service.tools:
+    if tool.name not in requester.service.tools:
         raise bad(f"{endpoint.method} {PREFIX}{endpoint.path} is not served here.", 403, "not-selected")
     body = await body_of(request)
     given = arguments_of(endpoint, request, body)
     begun: Begun | None = None
     if endpoint.method == "POST" and (key := header_of(request, "Idempotency-Key")) is not None:
-        standing = await _standing(request, client, key, given)
+        standing = await _standing(request, requester, key, given)
         if isinstance(standing, Response):
             return standing
         begun = standing
     try:
-        outcome = await client.service.call(tool, given, RestCaller(client.principal, uuid.uuid4().hex))
+        outcome = await requester.service.call(tool, given, RestCaller(requester.principal, uuid.uuid4().hex))
         response = answer(endpoint, request, outcome)
     except BaseException:
         if begun is not None:
@@ -132,13 +132,13 @@ async def _respond(endpoint: Endpoint, request: Request, client: Client, may: Ma
     return response
 
 
-async def _standing(request: Request, client: Client, key: str, given: Mapping[str, object]) -> Begun | Response:
+async def _standing(request: Request, requester: Requester, key: str, given: Mapping[str, object]) -> Begun | Response:
     """Ours to answer, or the answer: keys belong to a principal, team, method and path."""
     match = _KEY.fullmatch(key.strip())
     if match is None:
         raise bad("Idempotency-Key must be 1 to 255 visible characters.")
-    service = client.service
-    owner = (client.principal or "", service.team.upstream.team, request.method, request.url.path)
+    service = requester.service
+    owner = (requester.principal or "", service.team.upstream.team, request.method, request.url.path)
     digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
     lease = service.process.settings.call_timeout + _LEASE
     match await Idempotency(service.team.upstream.store).begin(owner, match[1], digest, lease):

@@ -111,9 +111,8 @@ def _applications(name: str) -> Callable[[Computer], tuple[PurePath, ...]]:
 def _claude_desktop(computer: Computer) -> tuple[PurePath, ...]:
     # An app from the Windows store reads its own folder instead of %APPDATA% (anthropics/claude-code#26073).
     stored = tuple(app / "LocalCache" / "Roaming" / "Claude" for app in computer.store_apps)
-    return tuple(
-        folder / "claude_desktop_config.json" for folder in stored or (computer.application_data() / "Claude",)
-    )
+    folders = stored or (computer.application_data() / "Claude",)
+    return tuple(folder / "claude_desktop_config.json" for folder in folders)
 
 
 def _claude_code(computer: Computer) -> tuple[PurePath, ...]:
