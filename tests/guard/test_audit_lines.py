@@ -70,6 +70,59 @@ def test_the_longest_outcome_still_completes_its_line_in_place(tmp_path: Path) -
     assert [line["outcome"] for line in lines_of(file)] == ["x" * 300, "started", "x" * 500]
 
 
+def test_a_line_that_has_begun_has_400_bytes_of_room_and_is_completed_in_place_up_to_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    file = tmp_path / "audit.jsonl"
+    audit = AuditFile(file)
+    audit.begin("delete_snapshot", {"id": "ss1"}, 7)
+    begun = file.read_text()
+    room = len(begun) - 1 - len(begun.rstrip())
+    assert room == 400
+    said = len(',"confirmed":null,"seconds":0.0') - len("started")
+    for more, expected in ((0, 1), (1, 2)):
+        file.unlink()
+        attempt = audit.begin("delete_snapshot", {"id": "ss1"}, 7)
+        attempt.outcome = "x" * (room - said + more)
+        assert audit.end(attempt) is None
+        assert [line["outcome"] for line in lines_of(file)] == ["started"] * (expected - 1) + [attempt.outcome]
+        assert file.read_text().splitlines()[-1].endswith("}")
+
+
+@pytest.mark.parametrize("instead", ["", " ", "0", "~", '{"time":"9'])
+@pytest.mark.parametrize("long", [True, False])
+def test_a_line_is_written_over_nothing_but_itself(instead: str, long: bool, tmp_path: Path) -> None:
+    """The file may have been rotated, and another stand in its place."""
+    file = tmp_path / "audit.jsonl"
+    audit = AuditFile(file)
+    attempt = audit.begin("delete_snapshot", {"id": "ss1"}, 7)
+    other = (instead * 1000)[: file.stat().st_size - 1 if long else 9] + "\n"
+    file.write_text(other)
+    assert audit.end(attempt) is None
+    was, line = file.read_text()[: len(other)], file.read_text()[len(other) :]
+    assert (was, json.loads(line)["outcome"]) == (other, "failed")
+
+
+@pytest.mark.parametrize("torn", ['{"time":"2', '{"time":"20'])
+def test_whether_the_last_line_has_ended_is_seen_at_the_very_last_byte(torn: str, tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    audit = AuditFile(file)
+    for before in (torn, torn + "\n", "\n" + torn, "\n" + torn + "\n"):
+        file.write_text(before)
+        audit.begin("delete_snapshot", {"id": "ss1"}, 7)
+        *kept, line = file.read_text().splitlines()
+        assert (kept, json.loads(line)["outcome"]) == (before.splitlines(), "started")
+
+
+def test_a_line_that_goes_out_in_pieces_is_completed_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: really(descriptor, data[:100]))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    audit = AuditFile(tmp_path / "audit.jsonl")
+    assert audit.end(audit.begin("delete_snapshot", {"id": "ss1"}, 7)) is None
+    assert [line["outcome"] for line in lines_of(tmp_path / "audit.jsonl")] == ["failed"]
+
+
 def test_lines_of_calls_that_overlap_are_each_completed_where_they_stand(tmp_path: Path) -> None:
     file = tmp_path / "audit.jsonl"
     audit = AuditFile(file)
@@ -148,8 +201,8 @@ def test_a_line_that_a_pipe_takes_in_one_piece_goes_whole_and_a_longer_one_is_cu
 
 
 def test_arguments_of_200_characters_stay_whole_in_a_line_that_is_cut() -> None:
-    line = json.loads(through_a_pipe(name="n" * 200, bucket="b" * 201, note="x" * 4000))
-    assert line["arguments"] == {"name": "n" * 200, "bucket": "b" * 200 + "…", "note": "x" * 200 + "…"}
+    line = json.loads(through_a_pipe(id="ss1", name="n" * 200, bucket="b" * 201, note="x" * 4000))
+    assert line["arguments"] == {"id": "ss1", "name": "n" * 200, "bucket": "b" * 200 + "…", "note": "x" * 200 + "…"}
 
 
 def test_stderr_may_be_the_audit_file_and_a_closed_one_lets_no_write_through() -> None:

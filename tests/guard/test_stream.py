@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import logging
 import os
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -96,9 +98,16 @@ def test_a_pipe_that_cannot_be_opened_once_more_is_not_waited_for_either(monkeyp
 
     with pipe() as (reader, writer):
         monkeypatch.setattr(os, "open", refuse)
-        lines = Lines(Descriptor(writer), writer)
+        lines, really, sizes = Lines(Descriptor(writer), writer), os.write, set[int]()
+
+        def noted(descriptor: int, data: bytes) -> int:
+            sizes.add(len(data))
+            return really(descriptor, data)
+
+        monkeypatch.setattr(os, "write", noted)
         for _ in range(200):
             lines.write(LONG)
+        assert max(sizes) == 512  # all that a pipe which can take something is sure to take without waiting
         out = read_all(reader)
         lines.write("after\n")
         *kept, dropped, after = (out + read_all(reader)).decode().splitlines()
@@ -114,6 +123,7 @@ def test_a_reader_that_goes_away_ends_nothing() -> None:
         assert not lines.has_reader()
         with pytest.raises(BrokenPipeError):
             lines.check()
+        assert lines.writable()
         with pytest.raises(BrokenPipeError):
             lines.put(b"nobody\n")
 
@@ -140,6 +150,16 @@ def test_print_and_flush_put_the_pieces_of_a_line_together() -> None:
         assert read_all(reader) == b"without its end"
         lines.write("half a character: \ud83d\n")
         assert read_all(reader) == b"half a character: \\ud83d\n"
+
+
+def test_a_full_pipe_takes_nothing_and_one_that_nobody_reads_any_more_raises() -> None:
+    with pipe() as (reader, writer):
+        stream = Descriptor(writer)
+        assert 0 < stream.write(b"x" * (1 << 20)) < 1 << 20
+        assert stream.write(b"x") == 0
+        os.close(reader)
+        with pytest.raises(BrokenPipeError):
+            stream.write(b"x")
 
 
 class Narrow:
@@ -198,12 +218,64 @@ def test_where_only_waiting_can_write_a_thread_waits_and_a_bounded_number_of_lin
         reading.join(10)
 
 
+def test_a_thousand_lines_wait_for_their_turn_and_the_next_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way, go_on, really = threading.Event(), threading.Event(), os.write
+    at_the_end: list[tuple[object, ...]] = []
+    before = set(threading.enumerate())
+
+    def waits(descriptor: int, data: bytes) -> int:
+        under_way.set()
+        go_on.wait(10)
+        return really(descriptor, data)
+
+    monkeypatch.setattr(os, "write", waits)
+    monkeypatch.setattr(atexit, "register", lambda *done: at_the_end.append(done))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    with pipe() as (reader, writer):
+        relayed = Relayed(writer)
+        assert relayed.write(b"first\n") == 6
+        assert under_way.wait(10)
+        assert [relayed.write(b"next\n") for _ in range(1001)] == [5] * 1000 + [0]
+        assert [thread.daemon for thread in set(threading.enumerate()) - before] == [True]
+        asked = time.monotonic()
+        with pytest.raises(BlockingIOError):
+            relayed.check()
+        assert time.monotonic() - asked < 0.9  # whoever is about to write is not held up
+        go_on.set()
+        assert relayed.settle(10)
+        assert read_all(reader) == b"first\n" + b"next\n" * 1000
+    assert at_the_end == [(relayed.settle, 1.0)]  # a process that ends waits so long for its last lines
+
+
+def test_a_line_that_is_just_on_its_way_out_is_waited_for_a_moment() -> None:
+    asked: list[float] = []
+
+    class Settles(Relayed):
+        def settle(self, seconds: float) -> bool:
+            asked.append(seconds)
+            return True
+
+    Settles(2).check()
+    assert asked == [0.05]
+
+
+def test_where_nobody_reads_any_more_lines_that_only_waiting_can_write_are_given_up() -> None:
+    with pipe() as (reader, writer):
+        relayed = Relayed(writer)
+        os.close(reader)
+        for _ in range(3):
+            relayed.write(b"nobody\n")
+            assert relayed.settle(10)
+
+
 def test_a_stream_that_stands_in_for_stderr_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     instead = io.StringIO()
     assert unwaiting(instead) is instead
     monkeypatch.setattr(sys, "stderr", instead)
     log_to_stderr_into(instead)
-    assert isinstance(standard_error(), Lines)
+    made = standard_error()
+    assert (type(made), made.fileno()) == (Lines, 2)
+    monkeypatch.setattr(sys, "stderr", made)
+    assert standard_error() is made  # what it has not written out yet goes first
 
 
 def log_to_stderr_into(stream: io.StringIO) -> None:
@@ -289,6 +361,12 @@ def test_nothing_more_goes_out_before_the_rest_of_a_line_that_was_begun() -> Non
     lines.check()
     lines.write("third\nfourth\n")
     assert stream.out == b"first\nthird\nfourth\n"
+    stream.room = [2, 4]
+    lines.write("fifth\n")
+    with pytest.raises(BlockingIOError):
+        lines.put(b"sixth\n")  # the rest of the fifth is all that fits
+    lines.check()
+    assert stream.out == b"first\nthird\nfourth\nfifth\n"
 
 
 def test_how_many_lines_were_dropped_is_said_once_before_the_next_that_goes_out() -> None:
@@ -300,6 +378,20 @@ def test_how_many_lines_were_dropped_is_said_once_before_the_next_that_goes_out(
     lines.write("five\n")
     lines.write("six\n")
     assert stream.out == b"(4 lines before this one were dropped: nobody read them)\nfive\nsix\n"
+
+
+def test_lines_that_could_not_be_written_at_all_are_counted_too() -> None:
+    class Fails(Narrow):
+        def write(self, data: bytes) -> int:
+            if not self.room:
+                return super().write(data)
+            raise OSError(self.room.pop(), "no")
+
+    stream = Fails([5, 5])
+    lines = Lines(stream, 2)
+    for text in ("one\n", "two\n", "three\n"):
+        lines.write(text)
+    assert stream.out == b"(2 lines before this one were dropped: nobody read them)\nthree\n"
 
 
 def test_a_full_pipe_has_a_reader_and_one_that_was_left_has_none() -> None:
@@ -332,7 +424,7 @@ def test_whoever_has_gone_is_known_on_a_pipe_a_socket_and_a_closed_descriptor() 
             Descriptor(writer).check()
 
 
-@pytest.mark.parametrize("null", [2, 5])
+@pytest.mark.parametrize("null", [0, 2, 5])
 def test_a_stderr_that_is_closed_becomes_one_that_takes_everything(null: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the next file that is opened would be stderr to every library."""
     did: list[tuple[object, ...]] = []
@@ -348,4 +440,4 @@ def test_a_stderr_that_is_closed_becomes_one_that_takes_everything(null: int, mo
     monkeypatch.undo()
     assert isinstance(made, Lines)
     assert made.fileno() == 2
-    assert did == [("open", "/dev/null", os.O_WRONLY), *([] if null == 2 else [("dup2", 5, 2), ("close", 5)])]
+    assert did == [("open", "/dev/null", os.O_WRONLY), *([] if null == 2 else [("dup2", null, 2), ("close", null)])]

@@ -175,7 +175,7 @@ def ends_of_lines_are_two_characters(monkeypatch: pytest.MonkeyPatch) -> None:
         written(descriptor, bytes(data).replace(b"\n", b"\r\n"))
         return len(data)
 
-    monkeypatch.setattr(audit, "_AS_IT_IS", binary)
+    monkeypatch.setattr(os, "O_BINARY", binary, raising=False)
     monkeypatch.setattr(os, "open", open_as_windows)
     monkeypatch.setattr(os, "write", write_as_windows)
     monkeypatch.setattr(sys, "platform", "win32")

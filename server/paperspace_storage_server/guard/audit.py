@@ -31,9 +31,7 @@ from paperspace_storage_tools.errors import AuditUnwritable
 
 _ROOM = 400  # bytes kept in the line for how it was confirmed and how it ended
 _MODE = 0o600
-# A pipe without a reader is refused at once instead of holding up every call (O_NONBLOCK; not on Windows).
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
-_AS_IT_IS: int = getattr(os, "O_BINARY", 0)  # else Windows makes two characters of each end of a line
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 _TRIES = 100  # to have a file alone: who has it needs it for microseconds
 _PIECE = 4096  # bytes that a pipe takes whole or not at all (Linux)
 _SHORTENED = 200  # characters of an argument, where the line would be longer than that
@@ -133,8 +131,7 @@ class _Pipe:
             self._lines = None
         if self._lines is None:
             assert self._path is not None
-            file = os.open(self._path, _APPEND)
-            self._lines = over(file)
+            self._lines = over(_open(self._path, _APPEND))
         return self._lines
 
 
@@ -204,16 +201,22 @@ def _write(file: int, data: bytes, *, at: int | None, more: bool = True) -> None
     """All of it, or OSError. In one call where others may write between (not `more`): their lines must not mix."""
     if at is not None:
         os.lseek(file, at, os.SEEK_SET)
-    written = os.write(file, data)
-    while written < len(data):
+    while data := data[os.write(file, data) :]:  # raises with the reason
         if not more:
             raise OSError("the disk is full")
-        written += os.write(file, data[written:])  # raises with the reason
+
+
+def _open(path: Path, how: int) -> int:
+    if sys.platform == "win32":
+        how |= os.O_BINARY  # else it makes two characters of each end of a line
+    else:
+        how |= os.O_NONBLOCK  # a pipe without a reader is refused at once instead of holding up every call
+    return os.open(path, how, _MODE)
 
 
 @contextmanager
 def _opened(path: Path, how: int) -> Generator[int]:
-    file = os.open(path, how | _AS_IT_IS, _MODE)
+    file = _open(path, how)
     try:
         yield file
     finally:

@@ -14,7 +14,6 @@ import queue
 import stat
 import sys
 import threading
-import time
 from functools import cached_property
 from typing import Protocol, TextIO, cast
 
@@ -44,9 +43,9 @@ class Descriptor:
 
     def write(self, data: bytes) -> int:
         written = 0
-        while written < len(data):
+        while rest := data[written:]:
             try:
-                count = self._some(data[written:])
+                count = self._some(rest)
             except BlockingIOError:
                 break
             except OSError:
@@ -107,10 +106,10 @@ class Descriptor:
             raise NotImplementedError
         poll = select.poll()
         poll.register(descriptor, select.POLLOUT)
-        (_, events), *_ = poll.poll(0) or [(descriptor, 0)]
-        if events & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
+        ready = poll.poll(0)
+        if any(events & ~select.POLLOUT for _, events in ready):
             raise BrokenPipeError(errno.EPIPE, "whoever read it is gone")
-        return bool(events & select.POLLOUT)
+        return bool(ready)
 
 
 class Relayed:
@@ -138,12 +137,8 @@ class Relayed:
 
     def settle(self, seconds: float) -> bool:
         """Wait for what is under way, that long at most; whether all of it is out."""
-        until = time.monotonic() + seconds
         with self._lines.all_tasks_done:
-            while self._lines.unfinished_tasks:
-                if not self._lines.all_tasks_done.wait(until - time.monotonic()):
-                    return False
-        return True
+            return self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, seconds)
 
     def _relay(self) -> None:
         while True:
@@ -181,10 +176,9 @@ class Lines(io.TextIOBase):
 
     def write(self, text: str, /) -> int:
         with self._turn:
-            self._line += text
-            if (end := self._line.rfind("\n") + 1) > 0:
-                whole, self._line = self._line[:end], self._line[end:]
-                self._write_or_drop(whole)
+            whole, end, self._line = (self._line + text).rpartition("\n")
+            if end:
+                self._write_or_drop(whole + end)
         return len(text)
 
     def flush(self) -> None:
@@ -232,7 +226,7 @@ class Lines(io.TextIOBase):
         whole = self._rest + data
         left = whole[self._stream.write(whole) :]
         begun = not data or len(left) < len(data)
-        self._rest = left if begun else left[: len(left) - len(data)]
+        self._rest = left if begun else left.removesuffix(data)
         return begun
 
 
