@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from typing import SupportsIndex, cast
 
 import pytest
 from pydantic import SecretStr
@@ -12,6 +14,7 @@ from paperspace_storage_server.guard.secrets import MASK, Kind, Vault
 from paperspace_storage_tools.errors import CannotBeShown
 
 SECRET = "zr4/wSx8+Kd1&6dQ9pTvJ3m"
+OTHER = "AKIA7Q2ZLS0DFP3MCXB0"  # sorts before the mask, as the one above does after it
 REMOVED, CUT, MASKED = (
     "Hidden or control characters were removed from text.",
     "Long text was cut.",
@@ -38,6 +41,8 @@ def test_a_secret_of_eight_characters_goes_from_names_and_a_shorter_one_from_sen
     known = vault(secret)
     for kind in ("made", "typed"):
         assert known.mask(f"a{secret}b", kind) == (f"a{MASK}b" if everywhere else f"a{secret}b")
+        assert known.mask(f"a {secret}.", kind) == (f"a {MASK}." if everywhere else f"a {secret}.")
+        assert known.mask(secret, kind) == (MASK if everywhere else secret)
     assert known.mask(f"a {secret}.", "said") == f"a {MASK}."
 
 
@@ -75,7 +80,9 @@ def test_eight_characters_of_a_secret_go_from_a_sentence_and_seven_stay() -> Non
     assert known.mask(f"it began {SECRET[3:11]}", "said") == f"it began {MASK}"
     assert known.mask(SECRET[-8:], "said") == MASK
     assert known.mask(f"it began {SECRET[:7]} and ended", "said") == f"it began {SECRET[:7]} and ended"
-    assert known.mask(f"a {SECRET[:8]} name", "typed") == f"a {SECRET[:8]} name"
+    for kind in ("made", "typed"):
+        assert known.mask(f"a {SECRET[:8]} name", kind) == f"a {SECRET[:8]} name"
+        assert known.mask(f"{SECRET[:8]} of {SECRET}", kind) == f"{SECRET[:8]} of {MASK}"
 
 
 @pytest.mark.parametrize("long", range(8, 40))
@@ -104,13 +111,15 @@ def test_the_pieces_of_a_secret_that_has_been_learned_since_are_known_too() -> N
 def test_a_secret_twice_in_a_row_and_two_that_overlap_leave_nothing_between_their_masks() -> None:
     assert vault(SECRET).mask(f"<{SECRET}{SECRET}>", "typed") == f"<{MASK}>"
     assert vault(SECRET).mask(f"<{SECRET}><{SECRET}>", "typed") == f"<{MASK}><{MASK}>"
+    assert vault(SECRET).mask(f"<{SECRET}><{SECRET}{SECRET}>", "typed") == f"<{MASK}><{MASK}>"
     assert vault("abcdefghijkl", "ghijklmnopqr").mask("<abcdefghijklmnopqr>", "typed") == f"<{MASK}>"
     assert vault("abcdefghijkl", "cdefghij").mask("<abcdefghijkl>", "typed") == f"<{MASK}>"
 
 
 def test_a_vault_says_how_many_secrets_it_knows_and_counts_each_once() -> None:
-    known = vault("operator-secret", "ny2", "operator-secret", api=("of-the-api-1", "of-the-api-2"))
-    assert repr(known) == "<Vault of 4 secrets>"
+    operators = ("operator-secret", "operator-secret-2", "operator-secret-3", "ny2", "ams1", "operator-secret")
+    known = vault(*operators, api=("of-the-api-1", "key1", "key2", "key3"))
+    assert repr(known) == "<Vault of 9 secrets>"
 
 
 def test_512_secrets_of_the_api_are_remembered_and_then_the_one_that_was_seen_longest_ago_goes() -> None:
@@ -127,12 +136,12 @@ def test_512_secrets_of_the_api_are_remembered_and_then_the_one_that_was_seen_lo
 
 
 def test_32_768_characters_of_the_apis_secrets_are_remembered_and_no_more() -> None:
-    keys = [f"{number}".rjust(4096, "k") for number in range(8)]
-    known = vault(api=tuple(keys))
-    assert known.mask(keys[0], "typed") == MASK
-    known.learn(SecretStr("one-more-key"))
-    assert known.mask(keys[0], "typed") == keys[0]
-    assert known.mask(f"{keys[1]} one-more-key", "typed") == f"{MASK} {MASK}"
+    keys = [f"{number}".rjust(4096, "k") for number in range(7)]
+    keys.append("7".rjust(4088, "k"))
+    for last, forgotten in (("8-letter", False), ("9-letters", True)):
+        known = vault(api=(*keys, last))
+        assert known.mask(keys[0], "typed") == (keys[0] if forgotten else MASK)
+        assert known.mask(f"{keys[1]} {last}", "typed") == f"{MASK} {MASK}"
 
 
 def test_the_operators_secrets_are_never_forgotten() -> None:
@@ -158,13 +167,52 @@ def test_a_text_is_cut_where_it_should_be_and_no_secret_that_begins_before_it_sh
     assert known.mask(f"{SECRET}{'b' * 50}", kind, keep=long + 5) == f"{MASK}{'b' * 5}"
     assert known.mask(f"{'a' * 9}{SECRET}bbb", kind, keep=10) == f"{'a' * 9}{MASK}"
     assert known.mask(f"{'a' * 10}{SECRET}bbb", kind, keep=10) == "a" * 10
+    assert known.mask(f"{'a' * 15}{SECRET}bbb", kind, keep=10) == "a" * 10
     assert known.mask(f"{SECRET}-{SECRET}", kind, keep=long + 1) == f"{MASK}-"
 
 
-@pytest.mark.parametrize("way", ["&#x000{:02x};", "%25{:02X}", "\\u005cu{:04x}", "&#38;#{:03};"])
+@pytest.mark.parametrize("way", ["&#x000{:02x};", "%25{:02X}", "\\u005cu{:04x}", "&#38;#{:03};", "&amp;#x{:04x};"])
 def test_a_secret_that_is_written_much_longer_than_it_is_and_begins_before_the_cut_does_not_show(way: str) -> None:
     written = "".join(way.format(ord(one)) for one in SECRET)
     assert vault(SECRET).mask(f"{'a' * 9}{written}", "typed", keep=10) == f"{'a' * 9}{MASK}"
+
+
+class Watched(str):
+    """A text that notes up to where it is looked at."""
+
+    def __init__(self, _: str) -> None:
+        self.stops: list[int] = []
+
+    def __getitem__(self, key: SupportsIndex | slice) -> str:
+        assert isinstance(key, slice)
+        self.stops.append(cast("int", key.stop))
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize("keep", [1, 10, 100])
+def test_of_a_text_of_which_little_is_kept_little_is_looked_at(keep: int) -> None:
+    """An API that answers with megabytes of text costs no more than one that answers with what is shown."""
+    for known, longest in ((vault(), 0), (vault(SECRET, "ny2", api=("another-key",)), len(SECRET))):
+        text = Watched("a" * 10_000)
+        assert known.mask(text, "said", keep=keep) == "a" * keep
+        assert max(text.stops) == keep + 12 * longest
+
+
+def test_8192_characters_come_out_where_nothing_else_is_said() -> None:
+    for kind in ("made", "typed", "said"):
+        assert vault(SECRET).mask("a" * 9000, kind) == "a" * 8192
+
+
+def test_a_look_at_a_text_takes_little_memory_however_many_secrets_are_known() -> None:
+    known = vault(api=tuple(f"{number:04}-key-of-the-api-{number:04}".ljust(60, "k") for number in range(400)))
+    text = "a name of something " * 100
+    tracemalloc.start()
+    try:
+        assert known.mask(text, "typed") is text
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100_000  # their pieces would be megabytes
 
 
 # --- what a result shows
@@ -194,7 +242,7 @@ def test_a_notice_and_a_failure_may_be_4000_characters_a_message_300_and_a_code_
 
 
 def test_the_notice_says_what_was_done_and_nothing_that_was_not() -> None:
-    guarded = Hygiene(vault(SECRET))
+    guarded = Hygiene(vault(SECRET, OTHER))
     for name, shown, notice in (
         ("a\x7fb", "ab", REMOVED),
         ("a\u202eb", "ab", REMOVED),
@@ -203,10 +251,25 @@ def test_the_notice_says_what_was_done_and_nothing_that_was_not() -> None:
         (f"\x1b[0m{SECRET}{'n' * 600}", f"{MASK}{'n' * 247}…", f"{REMOVED} {CUT} {MASKED}"),
         (f"{'n' * 300}{SECRET}", "n" * 255 + "…", f"{CUT} {MASKED}"),
         (f"{'n' * 600}{SECRET}", "n" * 255 + "…", CUT),
+        ("n" * 512, "n" * 255 + "…", CUT),
+        (OTHER, MASK, MASKED),
     ):
         assert guarded.result({"name": name})[0] == {"name": shown, "notice": notice}
     said = guarded.result({"notice": "The change was found by looking.", "name": f"my {SECRET}"})[0]
     assert said == {"notice": f"The change was found by looking. {MASKED}", "name": f"my {MASK}"}
+
+
+def test_what_is_shown_whole_of_a_text_that_got_short_by_masking_is_not_called_cut() -> None:
+    guarded = Hygiene(vault("k" * 500))
+    for after, shown, notice in (("n" * 12, "n" * 12, MASKED), ("n" * 13, "n" * 12 + "…", f"{CUT} {MASKED}")):
+        made = guarded.result({"name": "k" * 500 + after})[0]
+        assert made == {"name": MASK + shown, "notice": notice}
+
+
+def test_of_one_text_65_536_characters_are_looked_at_and_no_more() -> None:
+    """So that cleaning costs a bounded time, too."""
+    made = Hygiene(vault()).result({"name": "\x7f" * 65_535 + "ab"})[0]
+    assert made == {"name": "a…", "notice": f"{REMOVED} {CUT}"}
 
 
 def test_a_secret_of_the_api_goes_from_texts_however_deep_they_stand_and_numbers_stay() -> None:

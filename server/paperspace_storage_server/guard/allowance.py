@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
-
 from paperspace_storage_server.state.store import Store, key_of
 from paperspace_storage_tools.errors import OverAllowance
 
@@ -28,6 +26,7 @@ class Allowance:
     async def _draw(self, *, take: bool) -> None:
         if self._count is None:
             return
-        wait = inf if self._count == 0 else await self._store.draw(self._key, self._count, self._seconds, take=take)
-        if wait > 0:
-            raise OverAllowance(self._count, self._seconds, None if wait == inf else wait)
+        if not self._count:
+            raise OverAllowance(0, self._seconds, None)
+        if wait := await self._store.draw(self._key, self._count, self._seconds, take=take):
+            raise OverAllowance(self._count, self._seconds, wait)

@@ -169,14 +169,16 @@ def check_typed(act: Act, at_stake: AtStake, typed: str | None, hygiene: Hygiene
 
 def check_reply(reply: Reply, content: Mapping[str, object] | None) -> None:
     """Raise unless the person's reply is a clear yes: `accept`, with the form's boolean set to true."""
-    if reply == "decline":
-        raise NotConfirmed("The person declined. Do not try again unless they ask for it.")
-    if reply == "cancel":
-        raise NotConfirmed(
-            f"The question was dismissed without an answer. Ask the person what they want. {_NEVER_SHOWN}"
-        )
-    if (content or {}).get("confirm") is not True:
-        raise NotConfirmed("The reply to the question was not a clear yes. Ask the person what they want.")
+    match reply:
+        case "decline":
+            raise NotConfirmed("The person declined. Do not try again unless they ask for it.")
+        case "cancel":
+            raise NotConfirmed(
+                f"The question was dismissed without an answer. Ask the person what they want. {_NEVER_SHOWN}"
+            )
+        case _:
+            if (content or {}).get("confirm") is not True:
+                raise NotConfirmed("The reply to the question was not a clear yes. Ask the person what they want.")
 
 
 def check_unchanged(shown: AtStake, now: AtStake) -> None:

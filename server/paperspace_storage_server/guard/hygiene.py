@@ -41,7 +41,6 @@ class _Done:
     removed: bool = False
     cut: bool = False
     masked: bool = False
-    look_at_made: bool = True
 
 
 class Hygiene:
@@ -76,8 +75,8 @@ class Hygiene:
 
     def _thoroughly(self, result: Json, operators: bool) -> tuple[Json, str]:
         """Text by text. `operators`: a secret of the operator's may be in it, so what is `made` is looked at, too."""
-        done = _Done(look_at_made=operators)
-        made = cast("Json", self._value(result, "", done))
+        done = _Done()
+        made = cast("Json", self._value(result, "", done, operators))
         remarks = [made.get("notice"), done.removed and _REMOVED, done.cut and _CUT, done.masked and _MASKED]
         if said := [remark for remark in remarks if isinstance(remark, str)]:
             made["notice"] = " ".join(said)
@@ -124,31 +123,30 @@ class Hygiene:
             raise CannotBeRecorded(holding)
         return cleaned
 
-    def _value(self, value: object, key: str, done: _Done) -> object:
+    def _value(self, value: object, key: str, done: _Done, operators: bool) -> object:
         if isinstance(value, str):
             longest = LONGEST.get(key, LONGEST_FIELD)
-            if key in MADE and not done.look_at_made and len(value) <= longest and not has_forbidden(value):
+            if key in MADE and not operators and len(value) <= longest and not has_forbidden(value):
                 return value
             return self._text(value, _kind(key), longest, done)
         if isinstance(value, dict):
             items = cast("Json", value).items()
-            return {name: self._value(one, name, done) for name, one in items}
+            return {name: self._value(one, name, done, operators) for name, one in items}
         if isinstance(value, list):
-            return [self._value(one, key, done) for one in cast("list[object]", value)]
+            return [self._value(one, key, done, operators) for one in cast("list[object]", value)]
         return value
 
     def _text(self, text: str, kind: Kind, longest: int, done: _Done | None = None) -> str:
         """Cleaned, then masked, then cut: a secret that is cut first is no longer known for one."""
         done = done or _Done()
-        fits = len(text) <= 2 * longest
-        text = text[:_LOOKED_AT]
+        text, enough = text[:_LOOKED_AT], 2 * longest
+        whole = not text[enough:]
         if has_forbidden(text):
             text = clean(text)
             done.removed = True
-        masked = self._vault.mask(text if kind == "made" else mask_userinfo(text), kind, keep=2 * longest)
-        if masked is not text:
-            done.masked |= masked != text[: 2 * longest]
-        if fits and len(masked) <= longest:
+        masked = self._vault.mask(text if kind == "made" else mask_userinfo(text), kind, keep=enough)
+        done.masked |= masked != text[:enough]
+        if whole and len(masked) <= longest:
             return masked
         done.cut = True
         return masked[: longest - 1] + "…"
@@ -184,7 +182,7 @@ def _plain(text: str) -> bool:
     if '"error":' in text:
         return False
     # From one quotation mark (none is escaped) to the last of those in reach: the next string would end beyond it.
-    at, end = text.find('"'), len(text) - LONGEST_FIELD - 1
-    while 0 <= at < end:
+    at, last = text.find('"'), text.rfind('"')
+    while at not in (-1, last):
         at = text.rfind('"', at + 1, at + LONGEST_FIELD + 2)
-    return at >= 0 or not text.count('"')
+    return at == last

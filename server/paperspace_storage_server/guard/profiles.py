@@ -90,8 +90,8 @@ def profiles_from_environment(environment: Mapping[str, str]) -> dict[str, Profi
             if value:
                 given.setdefault(match["profile"].lower(), {})[match["part"]] = value
         elif variable.upper().startswith(_PREFIX):
-            near = difflib.get_close_matches(variable.upper().rsplit("_", 1)[-1], ("ENDPOINT", "BUCKET"), 1)
-            raise ProfileError(f"{variable}: must end in _{near[0] if near else ', _'.join(_PARTS)}; correct it")
+            near = difflib.get_close_matches(variable.upper().rpartition("_")[2], ("ENDPOINT", "BUCKET"))
+            raise ProfileError(f"{variable}: must end in _{', _'.join(near or _PARTS)}; correct it")
     profiles: dict[str, Profile] = {}
     for name, parts in given.items():
         for wanted in ("ACCESS_KEY", "SECRET_KEY"):

@@ -35,8 +35,7 @@ PART = 8  # characters of a secret that give it away when a message quotes only 
 LONGEST = 4096  # characters of a secret that are known; no key is longer
 MOST_PASSING = 512, 32_768
 """Secrets and their characters. More than a page of a list can bring: 120 providers have 240 keys of up to 90."""
-_FEW = 50  # secrets whose pieces are no burden on memory
-_SAMPLED = 60  # from so many times the step on samples are quicker than searching for each spelling
+_SAMPLED = range(10, 51)  # secrets: fewer are searched for as quickly, of more the pieces are a burden on memory
 _STRETCH = 12  # characters that one of a secret can take where it is escaped twice over
 KEPT = 8192  # characters of a text that come out masked; what is shown anywhere is shorter
 
@@ -98,11 +97,10 @@ class _Known:
 
     def may_be_in(self, text: str) -> bool:
         """Whether a spelling stands in it, or seems to."""
-        step = self.shortest - PART + 1
-        if len(self.long) <= _FEW and len(self.long) * step > _SAMPLED:
+        if len(self.long) in _SAMPLED:
             # No spelling fits between two samples without a piece of it being one.
-            samples = (text[at : at + PART] for at in range(0, len(text) - PART + 1, step))  # never all at once
-            return not self.pieces().isdisjoint(samples)
+            step = self.shortest - PART + 1
+            return not self.pieces().isdisjoint(text[at : at + PART] for at in range(len(text))[::step])
         is_in = text.__contains__
         return any(any(map(is_in, written)) for written in self.long.values())
 
@@ -161,9 +159,10 @@ class Vault:
         kinds = (self._lasting,) if kind == "made" else (self._lasting, self._passing, self._typed())
         longest = max([known.longest for known in kinds])
         looked_at = text[: keep + _STRETCH * longest]
-        if kind != "said" and not _may_hold(looked_at, kinds):
+        said = kind == "said"
+        if not said and not _may_hold(looked_at, kinds):
             return text[:keep]
-        spans = _merged(_spans(looked_at, kinds, kind))
+        spans = _merged(_spans(looked_at, kinds, parts=said))
         if not spans:
             return text[:keep]
         made: list[str] = []
@@ -218,12 +217,12 @@ def _may_hold(text: str, kinds: Iterable[_Known]) -> bool:
     return False
 
 
-def _spans(text: str, kinds: Sequence[_Known], kind: Kind) -> Iterator[tuple[int, int]]:
+def _spans(text: str, kinds: Sequence[_Known], *, parts: bool) -> Iterator[tuple[int, int]]:
     for view in views(text):
         yield from _whole(view, kinds)
-        if kind == "said":
+        if parts:
             yield from _parts(view, kinds)
-    if kind == "said":
+    if parts:
         for known in kinds:
             for word in known.short:
                 yield from _words(text, word)
@@ -232,15 +231,13 @@ def _spans(text: str, kinds: Sequence[_Known], kind: Kind) -> Iterator[tuple[int
 def _whole(view: View, kinds: Iterable[_Known]) -> Iterator[tuple[int, int]]:
     """Where whole secrets stand."""
     text = view.text
-    if len(text) < SHORTEST:
-        return
     for known in kinds:
         for secret, written in known.long.items():
             for spelling in written:
                 at = text.find(spelling)
                 while at >= 0:
                     end = at + len(spelling)
-                    if spelling != secret and spelling in in_base64(secret):
+                    if spelling in in_base64(secret):
                         at, end = at - (text[at - 1 : at] in BASE64), end + (text[end : end + 1] in BASE64)
                     yield view.place(at, end)
                     at = text.find(spelling, end)
@@ -252,7 +249,7 @@ def _parts(view: View, kinds: Iterable[_Known]) -> Iterator[tuple[int, int]]:
     One look at each place of the text, however many secrets there are.
     """
     text = view.text
-    places = range(len(text) - PART + 1)
+    places = range(len(text))
     there = {text[at : at + PART] for at in places}
     found = {piece for known in kinds if known.long for piece in there & known.pieces()}
     if found:
@@ -267,7 +264,7 @@ def _words(text: str, word: str) -> Iterator[tuple[int, int]]:
     while at >= 0:
         end = at + len(word)
         alone = not (text[at - 1 : at].isalnum() or text[end : end + 1].isalnum())
-        if alone and text[max(at - 1, 0) : end + 1] != MASK:
+        if alone and text[at - 1 : end + 1] != MASK:
             yield at, end
         at = text.find(word, end)
 

@@ -7,10 +7,8 @@ they are undone in the text. The other encodings change the whole, so they are d
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterator, Sequence
-from urllib.parse import quote
 
 from paperspace_storage_tools.text import clean
 
@@ -26,8 +24,7 @@ _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 def spellings(secret: str) -> tuple[str, ...]:
     """The forms in which a secret can stand in a text, or in one of the text's `views`."""
     raw = secret.encode("utf-8", "surrogatepass")
-    made = [secret, clean(secret), secret.replace(" ", "+"), json.dumps(secret)[1:-1], quote(raw, safe="")]
-    made += (view.text for view in views(secret))
+    made = [secret, clean(secret), secret.replace(" ", "+"), *(view.text for view in views(secret))]
     made += (raw.hex(), raw.hex().upper(), *in_base64(secret))
     return tuple(dict.fromkeys(one for one in made if one))
 
