@@ -37,7 +37,7 @@ def test_what_may_have_acted_is_repeated_unless_it_is_a_post(status: int | None)
     assert pauses == {"GET": FIRST_PAUSE, "PUT": FIRST_PAUSE, "DELETE": FIRST_PAUSE, "POST": None}
 
 
-@pytest.mark.parametrize("status", [200, 201, 204, 301, 400, 401, 403, 404, 405, 409, 412, 413, 422, 451])
+@pytest.mark.parametrize("status", [200, 201, 204, 301, 400, 401, 403, 404, 405, 409, 412, 413, 422, 451, 499])
 def test_an_answer_that_says_something_is_not_repeated(status: int) -> None:
     assert [_pause(method, status=status, sent=False) for method in METHODS] == [None] * 4
 

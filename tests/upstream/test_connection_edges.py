@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import ssl
 from contextlib import aclosing, suppress
 from pathlib import Path
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from paperspace_storage_server.http.connection import Connection
-from paperspace_storage_server.http.dial import Origin
+from paperspace_storage_server.http.dial import Dialer, Origin
+from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.http.loopback import is_loopback
 from paperspace_storage_server.http.pool import Pool
-from paperspace_storage_server.http.reach import reach
+from paperspace_storage_server.http.reach import Reached, reach
 from paperspace_storage_server.http.transport import RawAnswer
-from paperspace_storage_server.http.trouble import trouble_of
+from paperspace_storage_server.http.trouble import Trouble, trouble_of
 from support.loopback_tls import port
 
 pytestmark = pytest.mark.anyio
@@ -57,23 +61,60 @@ class Counting:
 
 @pytest.mark.parametrize(
     ("method", "idle", "connections"),
-    [("GET", 14.9, 1), ("GET", 15.1, 2), ("PUT", 14.9, 1), ("POST", 0.4, 1), ("POST", 0.6, 2)],
+    [("GET", 14.9, 1), ("GET", 15.0, 2), ("GET", 15.1, 2), ("PUT", 14.9, 1), ("POST", 0.4, 1), ("POST", 0.5, 2)],
 )
 async def test_a_connection_idles_15_seconds_and_half_a_second_before_a_post(
     method: str, idle: float, connections: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    serve = Counting()
+    serve, now = Counting(), 8.0
     async with port(serve) as number, aclosing(Pool(f"http://127.0.0.1:{number}")) as pool:
         url = f"http://127.0.0.1:{number}/"
-        await ask(pool, "GET", url)
-        loop = asyncio.get_running_loop()
-        later, now = loop.time() + idle, loop.time
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "time", lambda: max(later, now()))
-            task = asyncio.ensure_future(ask(pool, method, url))
-            await asyncio.sleep(0)  # it has chosen its connection
-        await task
+            patch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+            await ask(pool, "GET", url)
+            now += idle
+            await ask(pool, method, url)
         assert serve.connections == connections
+
+
+async def test_whether_a_connection_has_news_is_looked_at_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float | None] = []
+    poll = select.poll
+
+    class Watched:
+        def __init__(self) -> None:
+            self._poll = poll()
+            self.register = self._poll.register
+
+        def poll(self, timeout: float | None = None) -> list[tuple[int, int]]:
+            waits.append(timeout)
+            return self._poll.poll(timeout)
+
+    async with port(Counting()) as number, aclosing(Pool(f"http://127.0.0.1:{number}")) as pool:
+        url = f"http://127.0.0.1:{number}/"
+        with monkeypatch.context() as patch:
+            patch.setattr(select, "poll", Watched)
+            await ask(pool, "GET", url)
+            await ask(pool, "GET", url)
+    assert set(waits) == {0}
+
+
+async def test_a_url_that_comes_again_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event is asked after until it is done, and parsing takes a tenth of the time of a request."""
+    parsed: list[str] = []
+
+    def parse(url: str) -> httpx.URL:
+        parsed.append(url)
+        return httpx_url(url)
+
+    httpx_url = httpx.URL
+    async with port(Counting()) as number, aclosing(Pool(f"http://127.0.0.1:{number}")) as pool:
+        url = f"http://127.0.0.1:{number}/machine-events/e1"
+        await ask(pool, "GET", url)
+        monkeypatch.setattr(httpx, "URL", parse)
+        await ask(pool, "GET", url)
+        await ask(pool, "GET", f"{url}2")
+    assert parsed == [f"{url}2"]
 
 
 @pytest.mark.parametrize(
@@ -193,6 +234,8 @@ def test_a_place_takes_the_port_that_the_url_names_or_the_schemes_own() -> None:
         ("https://api.example:8443/v1", Origin("api.example", 8443, True)),
         ("http://localhost/v1", Origin("localhost", 80, False)),
         ("http://localhost:8080", Origin("localhost", 8080, False)),
+        ("other://localhost", Origin("localhost", 80, False)),
+        ("file://localhost", Origin("localhost", 80, False)),
     ):
         assert Origin.of(httpx.URL(url)) == place
     assert Origin.of(httpx.URL("https://api.example:8443")).authority == "api.example:8443"
@@ -235,9 +278,22 @@ async def test_a_reach_says_what_stands_on_the_way_and_where_it_ends(monkeypatch
     monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@proxy.invalid:3128")
     proxied = await reach("https://api.invalid")
     assert (proxied.proxy, proxied.stage) == ("http://proxy.invalid:3128", "proxy")
+    assert proxied.trouble is not None
+    assert proxied.trouble.what == "The host name proxy.invalid cannot be resolved (DNS)"
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")
     other = await reach("https://api.invalid")
     assert (other.proxy, other.stage) == (None, "proxy")
+
+
+async def test_no_trouble_of_a_reach_says_that_something_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked of the API, so whatever breaks, it cannot have acted."""
+
+    async def broken(_: Dialer) -> Connection:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(Dialer, "dial", broken)
+    lost = Trouble("The connection to the API was lost", "Try again in a minute.", sent=False)
+    assert await reach("http://127.0.0.1:1") == Reached(None, None, lost, "URL")
 
 
 async def test_a_reach_names_the_certificates_of_the_operators_own(
@@ -249,3 +305,35 @@ async def test_a_reach_names_the_certificates_of_the_operators_own(
     assert (await reach("https://127.0.0.1:1")).trust == "SSL_CERT_FILE and SSL_CERT_DIR"
     monkeypatch.delenv("SSL_CERT_DIR")
     assert (await reach("https://127.0.0.1:1")).trust == "the system's trust store"
+
+
+async def test_the_operators_own_certificates_are_trusted_instead_of_the_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted: list[object] = []
+
+    def trust(**these: str | None) -> ssl.SSLContext:
+        trusted.append(these)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    file, missing = tmp_path / "own.pem", str(tmp_path / "missing")
+    file.touch()
+    monkeypatch.setattr(ssl, "create_default_context", trust)
+    for one, folder in ((str(file), str(tmp_path)), (str(file), ""), ("", str(tmp_path)), (missing, missing)):
+        monkeypatch.setenv("SSL_CERT_FILE", one)
+        monkeypatch.setenv("SSL_CERT_DIR", folder)
+        with pytest.raises(httpx.ConnectError):
+            await Dialer(httpx.URL("https://127.0.0.1:1")).dial()
+    assert trusted == [
+        {"cafile": str(file), "capath": str(tmp_path)},
+        {"cafile": str(file), "capath": None},
+        {"cafile": None, "capath": str(tmp_path)},
+    ]
+
+
+async def test_an_error_inside_an_api_in_this_process_is_a_500_as_it_is_over_a_socket() -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("with a secret")
+
+    reply = await ThroughHttpx.to(broken).send("GET", "http://sandbox/v1/x", {}, None, on_wire=nothing)
+    assert reply == RawAnswer(500)

@@ -157,3 +157,23 @@ async def test_plain_http_goes_where_all_addresses_of_a_name_are_this_machine(
     with pytest.raises(httpx.ConnectError) as caught:
         await Dialer(httpx.URL("http://api.localhost:1")).dial()
     assert isinstance(caught.value, NotThisMachine) is not reached
+
+
+async def test_a_proxy_without_tls_may_be_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it is told is where to; the key goes through it in TLS with the API."""
+    tried: list[object] = []
+    address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 3128))
+
+    async def resolve(*_: object, **__: object) -> object:
+        return [address]
+
+    async def connect(found: object, **_: object) -> socket.socket:
+        tried.append(found)
+        raise ConnectionRefusedError
+
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    monkeypatch.setattr(dial, "start_connection", connect)
+    with pytest.raises(httpx.ProxyError):
+        await Dialer(httpx.URL("https://api.invalid/v1")).dial()
+    assert tried == [[address]]

@@ -74,6 +74,7 @@ def over(transport: Scripted, *, tries: int = 4, key: str | None = "k", url: str
         ("POST", 100.0, 0.0, 80.0),  # it is not repeated, so it need not leave time for that
         ("POST", 100.0, 70.0, 15.0),
         ("POST", 100.0, 90.0, 5.0),
+        ("POST", 100.0, 97.0, 1.5),
     ],
 )
 async def test_a_try_may_take_so_long(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
@@ -70,6 +71,39 @@ def test_the_least_success_is_taken(known: Known) -> None:
 def test_a_200_of_another_shape_is_malformed_and_never_a_success(known: Known, body: object) -> None:
     with pytest.raises(Malformed):
         known.operation.decode(answer(body))
+
+
+DELETIONS = [
+    one for one in OPERATIONS if one.operation.request.method == "DELETE" and str(one) != "live-delete_snapshot"
+]
+
+
+@pytest.mark.parametrize("known", DELETIONS, ids=str)
+@pytest.mark.parametrize(
+    ("status", "body", "gone"),
+    [
+        (200, {"id": "x1"}, True),
+        (202, {"id": "x1"}, True),
+        (204, b"", True),
+        (204, b" \n", True),
+        (200, b"", False),  # so says a gateway, too
+        (202, b"", False),
+        (201, {"id": "x1"}, False),
+        (203, {"id": "x1"}, False),
+        (204, {"id": "x1"}, False),
+        (200, {"id": "x2"}, False),
+        (202, {}, False),
+    ],
+    ids=str,
+)
+def test_gone_is_what_is_answered_with_204_and_nothing_or_with_200_or_202_and_the_id(
+    known: Known, status: int, body: object, gone: bool
+) -> None:
+    if gone:
+        assert known.operation.decode(answer(body, status)).value is None
+    else:
+        with pytest.raises(Malformed):
+            known.operation.decode(answer(body, status))
 
 
 def test_an_operation_without_a_promised_body_takes_nothing_or_what_certainly_is_a_success() -> None:
@@ -153,6 +187,27 @@ def test_every_status_from_400_on_is_its_class_of_failure(known: Known) -> None:
             assert (failure.status, failure.code, failure.message, failure.issues) == (status, "BAD", "not so", [])
         else:
             assert failure == ServerTrouble(status, "not so", 1)
+
+
+BESIDE_200 = {  # with the body of a success
+    **dict.fromkeys(("published-create_drive", "published-create_snapshot", "published-create_provider"), (201,)),
+    **dict.fromkeys(("live-create_drive", "live-create_snapshot", "live-create_provider"), (201,)),
+    **dict.fromkeys(("live-get_drive", "live-update_drive", "live-get_provider", "live-update_provider"), (201,)),
+    **dict.fromkeys(("published-delete_drive", "published-delete_snapshot", "published-delete_provider"), (202,)),
+    **dict.fromkeys(("live-delete_drive", "live-delete_provider"), (202,)),
+    **dict.fromkeys(("live-delete_snapshot", "live-restore_snapshot"), (201, 202)),
+    "published-restore_snapshot": (202, 204),
+}
+
+
+@each
+def test_an_operation_takes_200_and_the_other_statuses_that_its_success_may_have(known: Known) -> None:
+    taken: list[int] = []
+    for status in range(100, 400):
+        with suppress(Malformed):
+            known.operation.decode(answer(known.success, status))
+            taken.append(status)
+    assert taken == [200, *BESIDE_200.get(str(known), ())]
 
 
 @each
@@ -260,8 +315,9 @@ def test_secrets_of_an_answer_come_beside_the_value_never_in_it() -> None:
 @pytest.mark.parametrize("number", ["1.5", "1e3", "", "x", "-1", 1.5, None, True])
 def test_a_usage_that_is_no_whole_number_of_bytes_is_malformed(number: object) -> None:
     (known,) = [one for one in OPERATIONS if str(one) == "live-utilization"]
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed) as raised:
         known.operation.decode(answer({**cast("dict[str, Any]", known.success), "datasetUsage": number}))
+    assert raised.value.what == "datasetUsage is not of the promised shape"
 
 
 @pytest.mark.parametrize(
@@ -283,6 +339,32 @@ def test_published_snapshot_pages_go_on_where_the_last_one_ended(
     page = codec_of("published").list_snapshots(query).decode(answer(body)).value
     assert [one.id for one in page.items] == [f"s{place:03}" for place in ids]
     assert (page.has_more, page.next_page) == (next_page is not None, next_page)
+
+
+@pytest.mark.parametrize(
+    ("order", "ids", "asked"),
+    [
+        ({}, ["b", "c", "a"], (("machineId", "ps1"), ("after", "z"), ("limit", "3"))),
+        ({"order_by": "name"}, ["c", "b", "a"], (("machineId", "ps1"),)),
+        ({"order_by": "dtCreated"}, ["a", "c", "b"], (("machineId", "ps1"),)),
+        ({"order": "asc"}, ["b", "c", "a"], (("machineId", "ps1"),)),
+        ({"order": "desc"}, ["a", "c", "b"], (("machineId", "ps1"),)),
+        ({"order_by": "name", "order": "asc"}, ["a", "b", "c"], (("machineId", "ps1"),)),
+    ],
+    ids=str,
+)
+def test_either_word_on_the_order_orders_the_whole_published_list_by_date_and_newest_first_where_not_said(
+    order: dict[str, Any], ids: list[str], asked: tuple[tuple[str, str], ...]
+) -> None:
+    """Which needs the whole list: the API would cut its own page out of another order."""
+    dates = {"b": "2026-01-01T00:00:00.000Z", "c": "2026-01-02T00:00:00.000Z", "a": "2026-01-03T00:00:00.000Z"}
+    body = [{"id": id, "name": id, "dtCreated": date} for id, date in dates.items()]
+    codec = codec_of("published")
+    snapshots = codec.list_snapshots(SnapshotQuery(machine_id="ps1", limit=3, after=None if order else "z", **order))
+    assert snapshots.request.query == asked
+    assert [one.id for one in snapshots.decode(answer(body)).value.items] == ids
+    drives = codec.list_drives(DriveQuery(**order)).decode(answer(body)).value
+    assert [one.id for one in drives.items] == ids
 
 
 def test_a_cursor_whose_item_is_gone_says_to_list_again() -> None:

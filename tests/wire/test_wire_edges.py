@@ -258,6 +258,8 @@ def test_a_failure_under_a_200_is_none_of_the_resources(more: bytes, what: str |
         (b'{"note":"%s"}' % (b"x" * (WHOLE - 11)), 200, "published"),  # 128 KiB are looked into
         (b'{"note":"%s"}' % (b"x" * (WHOLE - 10)), 200, "live"),  # only a page is longer
         (b'"' + b"x" * WHOLE + b'"', 200, None),
+        (b"~" + b"x" * WHOLE, 200, None),
+        (b"}" + b"x" * WHOLE, 200, None),
         (b" " * 8 * KIB + b"[]", 200, None),
         (b" " * (8 * KIB - 1) + b"[]", 200, "published"),
         (b'{"hasMore":false,"note":"a"}', 200, None),

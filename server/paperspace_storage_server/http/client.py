@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlencode
 
@@ -40,7 +40,7 @@ class _Course:
     on_wire: bool = False
     """The first byte of the present try has gone out, and its answer has not come."""
     doubt: bool = False
-    """An earlier try may have acted."""
+    """An earlier try of a write may have acted."""
     tries: int = 0
     left: bool = False
     """Nobody waits any more: nothing more is sent."""
@@ -107,7 +107,7 @@ class Http:
         if self._key is None:
             raise NoKey
         course = _Course()
-        if request.method == "GET":
+        if not request.writes:
             return await self._tries(request, budget, course)
         write = asyncio.create_task(self._tries(request, budget, course))
         self._writes.add(write)
@@ -124,16 +124,15 @@ class Http:
             raise
 
     async def _tries(self, request: Request, budget: Budget, course: _Course) -> Answer:
-        write = request.method != "GET"
         while True:
-            if budget.left() <= 0:
-                raise TimedOut(budget.spent(), course.tries, "unknown" if course.doubt and write else "nothing")
+            if not budget.left():
+                raise TimedOut(budget.spent(), course.tries, "unknown" if course.doubt else "nothing")
             course.tries += 1
             outcome = await self._try(request, budget, course)
             course.on_wire = False
             if isinstance(outcome, Answer):
                 status, retry_after = outcome.status, outcome.retry_after
-                sent = status >= 500 or status == 408
+                sent = status != 429  # of what may be repeated, this alone says for sure that nothing was done
             else:
                 status, retry_after, sent = None, None, outcome.sent
             pause = None
@@ -146,12 +145,12 @@ class Http:
                     sent=sent,
                     left=budget.left() - _kept(request, budget),
                 )
+            doubt = course.doubt or (sent and request.writes)
             if pause is None:
                 if isinstance(outcome, Answer):
-                    return outcome if course.tries == 1 else _after_tries(outcome, course)
-                doubt = write and (course.doubt or sent)
+                    return outcome
                 raise outcome.failure(seconds=budget.spent(), tries=course.tries, doubt=doubt)
-            course.doubt = course.doubt or sent
+            course.doubt = doubt
             logger.info("%s %s: repeated in %.2f s (try %d)", request.method, request.path, pause, course.tries + 1)
             await self._sleep(pause)
 
@@ -169,7 +168,12 @@ class Http:
                     request.method, self._base_url + path, headers, request.body, on_wire=course.reach
                 )
             return Answer(
-                reply.status, reply.content_type, reply.body, retry_after=retry_after_seconds(reply.retry_after)
+                reply.status,
+                reply.content_type,
+                reply.body,
+                retry_after=retry_after_seconds(reply.retry_after),
+                tries=course.tries,
+                doubt=course.doubt,
             )
         except Exception as error:  # whatever a transport raises is a failed try; cancellation is none of these
             from paperspace_storage_server.http.trouble import trouble_of
@@ -181,11 +185,7 @@ class Http:
 
 def _kept(request: Request, budget: Budget) -> float:
     """Seconds of the budget that the request must leave over."""
-    return 0.0 if request.method == "GET" else budget.seconds * SHARE_OF_LOOKING
-
-
-def _after_tries(answer: Answer, course: _Course) -> Answer:
-    return replace(answer, tries=course.tries, doubt=course.doubt)
+    return budget.seconds * SHARE_OF_LOOKING if request.writes else 0.0
 
 
 def _outcome(write: asyncio.Task[Answer], course: _Course) -> Answer | Failure:

@@ -34,15 +34,15 @@ class Connection(asyncio.Protocol):
     `tunnel`: the answer ends with its headers, as a proxy's to CONNECT does (RFC 9110, 9.3.6).
     """
 
+    idle_since: float
+    """By the event loop's clock, seconds; once there was a request."""
+
     def __init__(self, *, tunnel: bool = False) -> None:
         self._loop = asyncio.get_running_loop()
-        self.idle_since = 0.0
-        """By the event loop's clock, seconds."""
         self._tunnel = tunnel
         self._parser = HttpResponseParser(self)
         self._answer: asyncio.Future[RawAnswer] | None = None
         self._reusable = True
-        self._received = 0  # bytes since the request
         self._await_head()
 
     @property
@@ -53,13 +53,12 @@ class Connection(asyncio.Protocol):
     def _has_news(self) -> bool:
         """Something came that the event loop has not read yet: the end of the connection, most likely."""
         opened = self.transport.get_extra_info("socket")
-        number = -1 if opened is None else opened.fileno()
-        if number < 0:
+        if opened is None:
             return False
         if sys.platform == "win32":
-            return bool(select.select([number], [], [], 0)[0])
+            return bool(select.select([opened], [], [], 0)[0])
         poll = select.poll()  # select itself takes no number beyond 1,023
-        poll.register(number, select.POLLIN)
+        poll.register(opened, select.POLLIN)
         return bool(poll.poll(0))
 
     async def send(self, request: bytes, on_wire: Callable[[], None]) -> RawAnswer:
@@ -77,8 +76,7 @@ class Connection(asyncio.Protocol):
         self._answer = self._loop.create_future()
         try:
             on_wire()
-            self._reusable = False
-            self._received = 0
+            self._received = 0  # bytes since the request
             self.transport.write(request)
             return await self._answer
         except BaseException:
@@ -96,25 +94,26 @@ class Connection(asyncio.Protocol):
         self._in_body = False
         self._framed = False  # the answer says where it ends; else it ends with the connection
 
-    def _awaited(self) -> bool:
-        return self._answer is not None and not self._answer.done()
+    def _awaited(self) -> asyncio.Future[RawAnswer] | None:
+        """Where somebody still waits for the answer."""
+        return None if self._answer is None or self._answer.done() else self._answer
 
     def _finish(self) -> None:
-        if self._answer is None or self._answer.done():
+        if (answer := self._awaited()) is None:
             return
         kept = {name: value.decode("latin-1") for name, value in self._headers.items()}
         try:
             body = self._body.whole(self._headers.get(b"content-encoding", b"identity"))
         except (httpx.DecodingError, TooLarge) as error:
-            self._answer.set_exception(error)
+            answer.set_exception(error)
             return
         status = self._parser.get_status_code()
-        self._answer.set_result(RawAnswer(status, kept.get(b"content-type", ""), kept.get(b"retry-after"), body))
+        answer.set_result(RawAnswer(status, kept.get(b"content-type", ""), kept.get(b"retry-after"), body))
 
     def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
-        if self._answer is not None and not self._answer.done():
+        if (answer := self._awaited()) is not None:
             error.__cause__ = cause
-            self._answer.set_exception(error)
+            answer.set_exception(error)
 
     # Called by asyncio.
 
@@ -123,7 +122,6 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None:  # a server that says why it closes, or rubbish
-            self._reusable = False
             self.transport.abort()
             return
         try:
@@ -135,7 +133,6 @@ class Connection(asyncio.Protocol):
             self._fail(httpx.RemoteProtocolError("its headers, trailers or chunks do not end"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._reusable = False
         if self._in_body and not self._framed and exc is None:
             self._finish()
         self._fail(httpx.ReadError("the connection was closed before the answer was whole"), exc)
@@ -169,6 +166,6 @@ class Connection(asyncio.Protocol):
         if self._tunnel:
             return
         if self._parser.get_status_code() >= 200:  # else 100 Continue and the like: the answer is yet to come
-            self._reusable = self._awaited() and self._parser.should_keep_alive()
+            self._reusable = self._awaited() is not None and self._parser.should_keep_alive()
             self._finish()
         self._await_head()

@@ -102,8 +102,9 @@ class Dialer:
         try:
             tls, name = (self._tls(), origin.host) if origin.tls else (None, None)
             found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-            if origin == self._api and not origin.tls and not all(is_loopback(str(one[4][0])) for one in found):
-                raise NotThisMachine(origin.host)  # whatever a name looks like, where it leads is what counts
+            # Whatever a name looks like, where it leads is what counts. Of a proxy it does not: it is sent no key.
+            if self._proxy is None and not origin.tls and not all(is_loopback(str(one[4][0])) for one in found):
+                raise NotThisMachine(origin.host)
             reached = await start_connection(found, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, interleave=1)
             await loop.create_connection(lambda: connection, sock=reached, ssl=tls, server_hostname=name)
         except (socket.gaierror, UnicodeError) as error:

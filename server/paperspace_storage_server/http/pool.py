@@ -22,7 +22,7 @@ LONGEST_IDLE = 15.0
 LONGEST_IDLE_OF_POST = 0.5
 
 
-@lru_cache(maxsize=256)
+@lru_cache
 def _parsed(url: str) -> httpx.URL:
     """Parsing is a tenth of the time of a request, and the same paths come again: lists, an event that is followed."""
     return httpx.URL(url)
@@ -88,7 +88,6 @@ def _message(method: str, url: httpx.URL, headers: Mapping[str, str], content: b
     lines.append("Accept-Encoding: gzip")
     if content is not None or method in ("POST", "PUT"):
         lines.append(f"Content-Length: {len(content or b'')}")
-    head = "\r\n".join(lines).encode("ascii")
-    if not head.count(b"\n") == head.count(b"\r") == len(lines) - 1 or b"\0" in head:
-        raise httpx.LocalProtocolError("a line break in a header")
-    return b"%s\r\n\r\n%s" % (head, content or b"")
+    if not "".join(lines).isprintable():
+        raise httpx.LocalProtocolError("a line break, or another control character, in a header")
+    return b"%s\r\n\r\n%s" % ("\r\n".join(lines).encode("ascii"), content or b"")

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import httpx
 
-from paperspace_storage_server.http.dial import Dialer, own_certificates
+from paperspace_storage_server.http.dial import Dialer, Origin, own_certificates
 from paperspace_storage_server.http.trouble import Trouble, UnknownHost, trouble_of
 
 Stage: TypeAlias = Literal["proxy", "URL", "TLS"]
@@ -28,20 +28,20 @@ async def reach(url: str) -> Reached:
     """Open a connection to the API, and close it."""
     api = httpx.URL(url)
     trust = None
-    if api.scheme == "https":
+    if Origin.of(api).tls:
         own = own_certificates()
         named = [name for name, path in zip(("SSL_CERT_FILE", "SSL_CERT_DIR"), own or (), strict=False) if path]
         trust = " and ".join(named) or "the system's trust store"
+    proxy = None
     try:
         dialer = Dialer(api)
-    except httpx.ProxyError as error:
-        return Reached(None, trust, trouble_of(error, on_wire=False), "proxy")
-    try:
+        proxy = dialer.proxy
         connection = await dialer.dial()
     except Exception as error:  # whatever a transport raises, as in `Http`
         stage: Stage = "TLS" if isinstance(error.__cause__, ssl.SSLError) else "URL"
-        if isinstance(error, httpx.ProxyError) or (isinstance(error, UnknownHost) and error.host != api.host):
+        # With a proxy, the one name that is looked up here is the proxy's.
+        if isinstance(error, httpx.ProxyError) or (proxy and isinstance(error, UnknownHost)):
             stage = "proxy"
-        return Reached(dialer.proxy, trust, trouble_of(error, on_wire=False), stage)
+        return Reached(proxy, trust, trouble_of(error, on_wire=False), stage)
     connection.transport.abort()
-    return Reached(dialer.proxy, trust)
+    return Reached(proxy, trust)

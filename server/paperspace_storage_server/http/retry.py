@@ -18,7 +18,7 @@ from paperspace_storage_server.wire.messages import Method
 
 FIRST_PAUSE = 0.5  # seconds: the longest first pause; doubled for each one after
 LONGEST_PAUSE = 8.0
-_LONGEST_WAIT = 10**9  # seconds: thirty years, and no number that a text cannot show
+_LONGEST_WAIT = 1e9  # seconds: thirty years, and no number that a text cannot show
 
 Jitter = Callable[[float, float], float]
 
@@ -49,7 +49,7 @@ class RetryPolicy:
             return None
         if status is not None and status not in (408, 429) and status < 500:
             return None
-        if method == "POST" and status != 429 and sent:
+        if method == "POST" and sent:
             return None
         if retry_after is not None:
             pause = retry_after
@@ -65,10 +65,10 @@ def retry_after_seconds(header: str | None, now: datetime | None = None) -> floa
         return None
     header = header.strip()
     if header.isascii() and header.isdigit():
-        return float(min(int(header[:4000]), _LONGEST_WAIT))
+        return min(float(header), _LONGEST_WAIT)
     try:
         when = parsedate_to_datetime(header)
-    except (ValueError, OverflowError, TypeError):  # whatever the parser thinks of rubbish
+    except (ValueError, OverflowError):  # whatever the parser thinks of rubbish
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)

@@ -35,25 +35,26 @@ class NotThisMachine(httpx.ConnectError):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A request without a usable answer. `sent`: the API may have acted. `lasting`: a repeat cannot help."""
+    """A request without a usable answer. `sent`: the API may have acted. `lasting`: a repeat cannot help. `answered`:
+    there is one, of no use."""
 
     what: str
     advice: str
     sent: bool
     lasting: bool = False
     timed_out: bool = False
+    answered: bool = False
 
     def failure(self, *, seconds: float, tries: int, doubt: bool) -> Failure:
         """The typed failure. `doubt`: the request was a write and the API may have acted."""
         changed: Changed = "unknown" if doubt else "nothing"
         if self.timed_out:
             return TimedOut(seconds, tries, changed)
-        if self.what == TOO_LARGE:
+        if self.answered:
             return Malformed(self.what, changed)
         return Unreachable(self.what, self.advice, tries, changed)
 
 
-TOO_LARGE = "it is larger than 4 MiB"
 _NETWORK = "Ask the person to check the network and PAPERSPACE_API_URL, then try again."
 
 
@@ -74,7 +75,7 @@ def trouble_of(error: BaseException, *, on_wire: bool = True) -> Trouble:
 def _named(error: BaseException, on_wire: bool) -> Trouble:
     match error:
         case TooLarge():
-            return Trouble(TOO_LARGE, _NETWORK, sent=True, lasting=True)
+            return Trouble("it is larger than 4 MiB", _NETWORK, sent=True, lasting=True, answered=True)
         case httpx.ProxyError():
             return Trouble(
                 "The proxy does not let the request through",

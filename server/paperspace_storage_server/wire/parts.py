@@ -41,8 +41,13 @@ def parts(body: bytes) -> Iterator[Part]:
     Raises:
         Malformed: no list of objects, cut off, or beyond the bounds.
     """
-    begin = place = _first_item(body)
-    most = MOST_ITEMS if body[:begin].strip() == b"[" else MOST_OF_PAGE
+    opened = _OPENED.match(body[:LARGEST_ITEM])
+    if opened is None:
+        raise Malformed("it is long, and no list")
+    if opened["page"] and len(body) > LARGEST_PAGE:
+        raise Malformed("it is larger than any page")
+    most = MOST_OF_PAGE if opened["page"] else MOST_ITEMS
+    begin = place = opened.end()
     ends: list[tuple[int, int]] = []  # of each part: the place of the comma or bracket behind it, and items so far
     items = 0
     while True:
@@ -53,7 +58,7 @@ def parts(body: bytes) -> Iterator[Part]:
         if items > most:
             raise Malformed(f"it has more than {most:,} items")
         place = item.end()
-        last = item[1] == b"]"
+        last = item["last"] is not None
         if last or place - (ends[-1][0] if ends else begin) > _PART:
             ends.append((place - 1, items))
         if last:
@@ -67,25 +72,6 @@ def parts(body: bytes) -> Iterator[Part]:
         begin, before = end + 1, items
 
 
-def _first_item(body: bytes) -> int:
-    """The place behind the bracket of the list, or of the envelope's `items`."""
-    place = 0
-    if (bracket := _OPEN.match(body, place, LARGEST_ITEM)) is not None:
-        place = bracket.end()
-        if bracket[1] == b"[":
-            return place
-        if len(body) > LARGEST_PAGE:
-            raise Malformed("it is larger than any page")
-    while (member := _NAME.match(body, place, LARGEST_ITEM)) is not None:
-        place = member.end()
-        if member[1] == b'"items"' and body[place : place + 1] == b"[":
-            return place + 1
-        if (value := _VALUE.match(body, place, LARGEST_ITEM)) is None:
-            break
-        place = value.end()
-    raise Malformed("it is long, and no list")
-
-
 # JSON to the depth that an item has, matched without ever going back (`++`): nothing in it can make that slow.
 _TEXT = rb'"(?:[^"\\]++|\\.)*+"'
 
@@ -95,7 +81,10 @@ def _nested(depth: int) -> bytes:
     return rb'[{\[][^"{}\[\]]*+(?:%s[^"{}\[\]]*+)*+[}\]]' % inner
 
 
-_ITEM = re.compile(rb"\s*+(?=\{)%s\s*+([,\]])" % _nested(4), re.DOTALL)
-_OPEN = re.compile(rb"\s*+([\[{])")
-_NAME = re.compile(rb"\s*+(%s)\s*+:\s*+" % _TEXT, re.DOTALL)
-_VALUE = re.compile(rb'(?:%s|%s|[^\s,{}\[\]"]++)\s*+,' % (_TEXT, _nested(4)), re.DOTALL)
+_ITEM = re.compile(rb"\s*+(?=\{)%s\s*+(?:,|(?P<last>\]))" % _nested(4), re.DOTALL)
+# A list up to its first item: bare, or in a page behind members of any other name.
+_OPENED = re.compile(
+    rb'\s*+(?:\[|(?P<page>\{(?:\s*+(?!"items"\s*+:\s*+\[)%s\s*+:\s*+(?:%s|%s|[^\s,{}\[\]"]++)\s*+,)*+'
+    rb'\s*+"items"\s*+:\s*+\[))' % (_TEXT, _TEXT, _nested(4)),
+    re.DOTALL,
+)

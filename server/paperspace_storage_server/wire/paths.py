@@ -18,5 +18,6 @@ def template_of(path: str) -> str:
         return path
     first, *others = path.strip("/").split("/")
     shown = [first if first in _COLLECTIONS else "{other}"]
-    shown += ["{id}" if at == 0 or one not in _ACTS else one for at, one in enumerate(others)]
+    if others:
+        shown += ["{id}", *(one if one in _ACTS else "{id}" for one in others[1:])]
     return "/" + "/".join(shown)

@@ -25,11 +25,11 @@ def recognise(answer: Answer) -> Dialect | None:
     by_status: Dialect | None = "published" if answer.status in (201, 204) else None  # production answers 200 only
     if not answer.body.strip():
         return by_status
-    begins = answer.body[:LARGEST_ITEM].lstrip()[:1]
-    if begins == b"[":
+    begins = answer.body[:LARGEST_ITEM].lstrip()
+    if begins.startswith(b"["):
         return "published"  # whoever reads the list sees whether it is one
     if len(answer.body) > LARGEST_WHOLE:
-        return "live" if begins == b"{" else None  # a page
+        return "live" if begins.startswith(b"{") else None  # a page
     try:
         value = parsed(answer.body)
     except ValueError:
@@ -37,7 +37,10 @@ def recognise(answer: Answer) -> Dialect | None:
     if not isinstance(value, dict):
         return None
     fields = cast("dict[str, object]", value).keys()
-    live, published = bool(fields & _LIVE_ONLY), bool(fields & _PUBLISHED_ONLY)
-    if live == published:
-        return by_status
-    return "live" if live else "published"
+    match bool(fields & _LIVE_ONLY), bool(fields & _PUBLISHED_ONLY):
+        case True, False:
+            return "live"
+        case False, True:
+            return "published"
+        case _:
+            return by_status
