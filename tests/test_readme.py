@@ -94,6 +94,21 @@ def test_every_relative_link_leads_to_something(page: Path) -> None:
     assert broken == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_module_that_a_page_names_exists(page: Path) -> None:
+    """Named from the checkout's root, or from the package whose rooms the page is about."""
+    named = re.findall(r"(?<![\w/.])(?:[a-z_]+/)+\w+\.py\b", page.read_text(encoding="utf-8"))
+    roots = (ROOT, ROOT / "server" / "paperspace_storage_server", ROOT / "tools" / "paperspace_storage_tools")
+    assert [one for one in named if not any((root / one).exists() for root in roots)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_choice_of_tests_that_a_page_names_chooses_some(page: Path) -> None:
+    chosen = re.findall(r"pytest (tests/[\w/.]+\.py) -k (\w+)", page.read_text(encoding="utf-8"))
+    found = [re.search(rf"def test_\w*{word}", (ROOT / file).read_text(encoding="utf-8")) for file, word in chosen]
+    assert [choice for choice, test in zip(chosen, found, strict=True) if test is None] == []
+
+
 def _checks() -> list[tuple[str, str]]:
     """Each check of the section on security that is one command, and what is expected of it."""
     rows = [(re.match(r"`(.*)`$", command), expected) for command, expected in _rows("Security")]
