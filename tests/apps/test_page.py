@@ -7,6 +7,7 @@ import json
 import re
 from base64 import b64encode
 
+from paperspace_storage_tools.arguments import LARGEST_PAGE
 from paperspace_storage_tools.page import html, html_with
 
 HOSTILE = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(1)> \u2028 ü"
@@ -50,6 +51,10 @@ def test_the_page_names_no_address_and_makes_no_markup_from_text() -> None:
     )
     assert re.findall(sinks, text) == []
     assert re.findall(r"\son[a-z]+=|style=", text) == []
+
+
+def test_the_page_asks_for_as_much_as_one_request_may() -> None:
+    assert set(re.findall(r"limit: (\d+)", html())) == {str(LARGEST_PAGE)}
 
 
 def test_data_stands_in_the_page_whole_and_cannot_leave_its_place() -> None:

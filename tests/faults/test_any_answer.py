@@ -15,10 +15,10 @@ from pydantic import SecretStr
 
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.calls.unasked import Unasked
 from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.settings import load_settings
 from paperspace_storage_tools.catalogue import CATALOGUE
-from support.nobody import Nobody
 from support.service import service_over
 
 FIELDS = (
@@ -146,7 +146,7 @@ def test_any_answers_end_in_a_result(
 
     async def run() -> Outcome:
         try:
-            return await service.call(service.tools[call[0]], call[1], Nobody())
+            return await service.call(service.tools[call[0]], call[1], Unasked())
         finally:
             await service.aclose()
 

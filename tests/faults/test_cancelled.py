@@ -15,11 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.calls.unasked import Unasked
 from paperspace_storage_server.http.in_process import ThroughHttpx
 from paperspace_storage_server.sandbox.app import create_app
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_server.state.store import key_of
-from support.nobody import Nobody
 from support.service import service_over
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +60,7 @@ async def slow() -> AsyncGenerator[tuple[Slow, Service, str]]:
     settings = Settings(api_key=SecretStr(KEY), dialect="live", confirm="never", max_attempts=1)
     service = service_over(lambda: ThroughHttpx.to(api), settings)
     try:
-        listed = await service.call(service.tools["list_snapshots"], {"limit": 1}, Nobody())
+        listed = await service.call(service.tools["list_snapshots"], {"limit": 1}, Unasked())
         assert listed.structured is not None
         items = cast("list[dict[str, str]]", listed.structured["items"])
         yield api, service, items[0]["machineId"]
@@ -71,7 +71,7 @@ async def slow() -> AsyncGenerator[tuple[Slow, Service, str]]:
 
 async def create(service: Service, machine: str) -> Outcome:
     tool = service.tools["create_snapshot"]
-    return await service.call(tool, {"machineId": machine, "name": "nightly", "waitSeconds": 0}, Nobody())
+    return await service.call(tool, {"machineId": machine, "name": "nightly", "waitSeconds": 0}, Unasked())
 
 
 async def cancelled(api: Slow, service: Service, machine: str) -> None:

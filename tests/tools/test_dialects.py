@@ -10,13 +10,13 @@ import pytest
 from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.calls.dialects import LACKS
 from paperspace_storage_server.calls.service import listing
+from paperspace_storage_server.calls.unasked import Unasked
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import Unsupported
 from paperspace_storage_tools.listing import entries
 from support.guarded import World, arguments_of, text_of, world
-from support.nobody import Nobody
 from support.tokens import tokens
 
 pytestmark = pytest.mark.anyio
@@ -115,7 +115,7 @@ async def test_what_is_listed_is_not_refused_for_the_dialects_sake(dialect: Dial
     for argument in ["", *(one for one in optional if VALUES.get(one) is not None)]:
         async with world(dialect, confirm="never") as one:
             given = {**_usual(one, tool.name), **({argument: VALUES[argument]} if argument else {})}
-            outcome = await one.service.call(one.service.tools[tool.name], given, Nobody())
+            outcome = await one.service.call(one.service.tools[tool.name], given, Unasked())
             assert not isinstance(outcome.failure, Unsupported), (argument, outcome.text)
 
 

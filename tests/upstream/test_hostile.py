@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.calls.unasked import Unasked
 from paperspace_storage_server.http.pool import Pool
 from paperspace_storage_server.http.retry import RetryPolicy
 from paperspace_storage_server.settings import load_settings
@@ -30,7 +31,6 @@ from paperspace_storage_tools.errors import Unsupported
 from paperspace_storage_tools.tool import AnyTool
 from support.faulted import Sleeps
 from support.hostile import Hostile
-from support.nobody import Nobody
 from support.service import service_over
 from support.spoiled import DAMAGE, HARMLESS, KEY, SECRET, SPOILS, Spoil, Spoiler, arguments_for, samples, spoiling
 from support.steps import steps_of_this_loop
@@ -62,7 +62,7 @@ class Bed:
     async def call(self, service: Service, tool: AnyTool, arguments: dict[str, Any], *script: Spoil) -> Outcome:
         self.spoiler.plan(*script)
         with steps_of_this_loop() as steps:
-            outcome = await asyncio.wait_for(service.call(tool, arguments, Nobody()), 60)
+            outcome = await asyncio.wait_for(service.call(tool, arguments, Unasked()), 60)
         assert steps.longest < 0.1
         return outcome
 

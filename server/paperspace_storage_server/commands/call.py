@@ -11,15 +11,14 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 from typing import NoReturn, cast
 
 from pydantic.alias_generators import to_camel
 
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
+from paperspace_storage_server.calls.unasked import Unasked
 from paperspace_storage_server.commands.flags import add_settings, settings_of
-from paperspace_storage_server.guard.confirm import CannotAsk, Question
 from paperspace_storage_server.settings import Settings, SettingsError, described, holds_a_secret, in_words
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import (
@@ -99,16 +98,8 @@ def policy(settings: Settings) -> str:
     return f"Policy for {'the sandbox' if settings.sandbox else settings.api_url}{whose}: {'; '.join(rules)}."
 
 
-@dataclass(frozen=True, slots=True)
-class _Script:
-    """`calls.call.Caller`: a script, which cannot be asked."""
-
-    principal: str | None = None
-    request_id: str | int | None = None
-    can_ask: bool = False
-
-    async def ask(self, question: Question) -> NoReturn:
-        raise CannotAsk
+class _Script(Unasked):
+    """A script, which may have a person watching."""
 
     async def progress(self, done: float, total: float, message: str) -> None:
         if sys.stderr.isatty():

@@ -14,7 +14,6 @@ from paperspace_storage_server.commands.flags import add_settings, settings_of
 
 if TYPE_CHECKING:
     from paperspace_storage_server.calls.service import Service
-    from paperspace_storage_server.guard.confirm import Question
 
 Seen = dict[str, Any]  # a tool's structured result, as JSON has it
 
@@ -96,11 +95,14 @@ async def _gather_and_close(service: Service) -> Seen:
 
 async def _whole(service: Service, tool: str) -> Seen:
     """The result of one tool; of a list, all pages as one."""
+    from paperspace_storage_server.calls.unasked import Unasked
+    from paperspace_storage_tools.arguments import LARGEST_PAGE
+
     pages = "after" in service.tools[tool].arguments.model_fields
-    given: Seen = {"limit": 120} if pages else {}
+    given: Seen = {"limit": LARGEST_PAGE} if pages else {}
     whole: Seen = {}
     for _ in range(_MOST_PAGES):
-        outcome = await service.call(service.tools[tool], given, _Reader())
+        outcome = await service.call(service.tools[tool], given, Unasked())
         if outcome.structured is None:
             raise NoReport(outcome.text)
         page: Seen = outcome.structured
@@ -109,22 +111,6 @@ async def _whole(service: Service, tool: str) -> Seen:
             break
         given["after"] = page["nextPage"]
     return whole
-
-
-class _Reader:
-    """`calls.call.Caller` for reading from a terminal: nobody is asked, for nothing is changed."""
-
-    principal = None
-    request_id = None
-    can_ask = False
-
-    async def ask(self, question: Question) -> bool:
-        from paperspace_storage_server.guard.confirm import CannotAsk
-
-        raise CannotAsk
-
-    async def progress(self, done: float, total: float, message: str) -> None:
-        pass
 
 
 def text_lines(seen: Seen) -> Iterator[str]:

@@ -24,6 +24,7 @@ from starlette.requests import Request
 
 from paperspace_storage_server.calls.call import AskedLater
 from paperspace_storage_server.calls.principal import Principal, principal_in
+from paperspace_storage_server.calls.unasked import Unasked
 from paperspace_storage_server.guard import confirm as confirmation
 from paperspace_storage_server.guard.confirm import CONFIRM_FORM, CannotAsk, Question
 
@@ -51,29 +52,9 @@ class InputRequired(AskedLater):
         self.result = result
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingCaller:
-    """`calls.call.Caller` of a request that only reads: a resource, a completion. Nobody is asked, nothing is told."""
-
-    context: Context
-
-    @property
-    def principal(self) -> str | None:
-        return key_of(self.context)
-
-    @property
-    def request_id(self) -> str | int | None:
-        return self.context.request_id
-
-    @property
-    def can_ask(self) -> bool:
-        return False
-
-    async def ask(self, question: Question) -> bool:
-        raise CannotAsk
-
-    async def progress(self, done: float, total: float, message: str) -> None:
-        return None
+def reading(context: Context) -> Unasked:
+    """Who makes a request that only reads: a resource, a completion. Nobody is asked, nothing is told."""
+    return Unasked(key_of(context), context.request_id)
 
 
 @dataclass(frozen=True, slots=True)

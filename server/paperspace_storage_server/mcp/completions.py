@@ -23,7 +23,7 @@ from mcp_types import (
 
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.http.budget import Clock
-from paperspace_storage_server.mcp.caller import Context, ReadingCaller
+from paperspace_storage_server.mcp.caller import Context, reading
 from paperspace_storage_server.mcp.offers import Selected
 from paperspace_storage_server.mcp.resources import KINDS
 from paperspace_storage_tools.arguments import LARGEST_PAGE
@@ -109,7 +109,7 @@ class Completions:
         at, items = lists.read.get(tool, (-KEPT, []))
         if self._clock() - at < KEPT:
             return items
-        outcome = await service.call(service.tools[tool], {"limit": LARGEST_PAGE}, ReadingCaller(context))
+        outcome = await service.call(service.tools[tool], {"limit": LARGEST_PAGE}, reading(context))
         found = cast("list[dict[str, Any]]", (outcome.structured or {}).get("items", []))
         lists.read[tool] = (self._clock(), found)  # a failure, too: the next keystroke must not meet it again
         return found

@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.guard.hygiene import Json
-from paperspace_storage_server.mcp.caller import Context, ReadingCaller
+from paperspace_storage_server.mcp.caller import Context, reading
 from paperspace_storage_tools.arguments import LARGEST_PAGE
 from paperspace_storage_tools.errors import InvalidArguments, Refused
 
@@ -134,7 +134,7 @@ class TeamResources:
         self, context: Context, uri: str, kind: ResourceKind, arguments: dict[str, Any]
     ) -> list[Json] | None:
         service = self._service_of(context)
-        tool, caller = service.tools[kind.tool], ReadingCaller(context)
+        tool, caller = service.tools[kind.tool], reading(context)
         if not kind.whole:
             outcome = await service.call(tool, arguments, caller)
             return None if _is_not_there(outcome) else [_content(uri, outcome.text)]

@@ -27,7 +27,7 @@ from starlette.requests import Request
 from paperspace_storage_server.calls.outcome import Outcome
 from paperspace_storage_server.calls.service import Service
 from paperspace_storage_server.guard.hygiene import Json
-from paperspace_storage_server.mcp.caller import Context, ReadingCaller
+from paperspace_storage_server.mcp.caller import Context, reading
 from paperspace_storage_server.mcp.offers import COMPLETE, modern_only
 from paperspace_storage_tools.errors import EventFailed, Refused, describe
 from paperspace_storage_tools.tool import AnyTool
@@ -94,7 +94,7 @@ class Tasks:
         service, task = self._opened(context, params, "tasks/get")
         tool, result, created = cast("str", task["tool"]), cast("Json", task["result"]), cast("float", task["created"])
         following = service.tools[_FOLLOWED_BY]
-        outcome = await service.call(following, {"id": task["event"]}, ReadingCaller(context))
+        outcome = await service.call(following, {"id": task["event"]}, reading(context))
         event = outcome.structured
         if event is None:
             return {"resultType": COMPLETE, **_unread(params.task_id, created, service, tool, result, task, outcome)}

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from paperspace_storage_server.calls.service import NoSuchTeam, Service
-from paperspace_storage_server.guard.confirm import CannotAsk, Question
+from paperspace_storage_server.calls.unasked import Unasked
 from paperspace_storage_server.rest.answers import answer
 from paperspace_storage_server.rest.document import described
 from paperspace_storage_server.rest.endpoints import PREFIX, Endpoint, endpoints
@@ -115,7 +115,7 @@ async def _respond(endpoint: Endpoint, request: Request, requester: Requester, m
             return standing
         begun = standing
     try:
-        outcome = await requester.service.call(tool, given, RestCaller(requester.principal, uuid.uuid4().hex))
+        outcome = await requester.service.call(tool, given, Unasked(requester.principal, uuid.uuid4().hex))
         response = answer(endpoint, request, outcome)
     except BaseException:
         if begun is not None:
@@ -160,24 +160,6 @@ def _kept(response: Response) -> str:
 def _replayed(kept: str) -> Response:
     answer = json.loads(kept)
     return Response(answer["body"], answer["status"], {**answer["headers"], "Idempotent-Replay": "true"})
-
-
-@dataclass(frozen=True, slots=True)
-class RestCaller:
-    """`calls.call.Caller` of a program: nobody can be asked, the exact name comes in a header."""
-
-    principal: str | None
-    request_id: str | int | None
-
-    @property
-    def can_ask(self) -> bool:
-        return False
-
-    async def ask(self, question: Question) -> bool:
-        raise CannotAsk
-
-    async def progress(self, done: float, total: float, message: str) -> None:
-        return None
 
 
 async def _no_operation(request: Request, error: Exception) -> Response:
