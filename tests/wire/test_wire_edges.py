@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 from pydantic_core import to_json
@@ -368,3 +369,16 @@ def test_what_nobody_asked_for_may_be_as_deep_as_it_likes_and_is_no_json_then() 
     deep = b'[{"id":"ss1","x":' + b"[" * 20_000 + b"]" * 20_000 + b"}]"
     with pytest.raises(Malformed, match="cut off or not JSON"):
         Published().list_snapshots(SnapshotQuery()).decode(Answer(200, "application/json", deep))
+
+
+def test_of_what_an_api_calls_a_date_nothing_long_is_kept() -> None:
+    read = Published().get_snapshot("ss1").decode
+    tracemalloc.start()
+    try:
+        for number in range(2_000):
+            date = f"{number} {'x' * 4_000}"
+            assert read(answer(to_json({"id": "ss1", "dtCreated": date}))).value.dt_created == date
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1024 * KIB

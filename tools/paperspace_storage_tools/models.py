@@ -22,7 +22,7 @@ def shorten_instant(text: str) -> str:
     `2026-02-02T01:01:00.000Z` costs a model four tokens more than `2026-02-02T01:01Z` and says no more.
     Text that is no such timestamp comes back unchanged.
     """
-    if text.endswith(".000Z"):  # how production writes nearly all of them: a seventh of a long list's time is here
+    if text.endswith(".000Z"):  # how production writes nearly all of them
         return text[:-8] + "Z" if text.endswith(":00.000Z") else text[:-5] + "Z"
     match = _TIMESTAMP.fullmatch(text)
     if match is None:

@@ -51,11 +51,14 @@ def decoder(kind: type[T]) -> Decoder[T]:
     return Decoder(kind, dec_hook=_of_text)
 
 
-_short = lru_cache(4096)(shorten_instant)  # whoever looks at a list looks at it again
+_LONGEST_KEPT = 40  # characters; no instant has more, and nothing else is to be kept
+_shortened = lru_cache(4096)(shorten_instant)  # whoever looks at a list looks at it again
 
 
 def _of_text(kind: type, value: object) -> object:
     """Of what JSON has no type for, secrets and instants: both are texts."""
     if not isinstance(value, str):
         raise TypeError("not a text")
-    return SecretStr(value) if kind is SecretStr else _short(value)
+    if kind is SecretStr:
+        return SecretStr(value)
+    return _shortened(value) if len(value) <= _LONGEST_KEPT else value
