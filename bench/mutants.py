@@ -126,6 +126,8 @@ class _Bare(ast.NodeTransformer):
         for decorator in node.decorator_list:
             if isinstance(decorator, ast.Call) and _named(decorator.func) == "dataclass":
                 decorator.keywords = []  # frozen, slots, by keyword only: what the checkers hold us to
+        # Of a struct, too; and whether the collector looks at it costs time only.
+        node.keywords = [one for one in node.keywords if one.arg not in ("frozen", "gc", "kw_only")]
         return self.generic_visit(node)
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
