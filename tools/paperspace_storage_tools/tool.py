@@ -17,7 +17,7 @@ ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool(Generic[ArgumentsT]):
-    """One tool. `overwrites` is MCP's destructiveHint, `repeatable` its idempotentHint.
+    """One tool. `overwrites`: what was there may be lost; `repeatable`: once more changes nothing. Hosts are told.
 
     `brief`: its `list_` tool spells the same resource out, so its own output schema names what is always there.
     """

@@ -1,16 +1,15 @@
-"""Confirmation before what destroys, shrinks or redirects: how a person is asked, and what counts as a yes.
+"""Confirmation before what destroys, shrinks or redirects: what a person is shown, and what a model types.
 
-Whether a person is asked is the connection's to say: a client that declares elicitation is asked, whatever the
-model typed; for any other client the model types the resource's exact name. Nothing but a clear yes is a yes.
+Whether a person is asked is the caller's to say: where one can be, they are, whatever the model typed; elsewhere the
+model types the resource's exact name. How they are asked, and what of their answer is a yes, the surface knows.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 from paperspace_storage_server.guard.hygiene import Hygiene
 from paperspace_storage_server.http.budget import Clock
@@ -18,17 +17,12 @@ from paperspace_storage_tools.errors import NotConfirmed
 from paperspace_storage_tools.ports import Act, AtStake
 from paperspace_storage_tools.text import in_quotes
 
-Reply: TypeAlias = Literal["accept", "decline", "cancel"]
 _MOST_OPEN = 1000
 STANDS = 600.0
 """Seconds for which a question stands that travels with an answer: no call is held open for it, a person may be at
 lunch, and what they were shown is compared with what is there when they have answered."""
 _NOTHING = "Nothing was sent to change anything."
 _AGAIN = "Call again to be asked."
-_NEVER_SHOWN = (
-    "If the person never saw the question, their MCP host declares elicitation without showing it: they can use "
-    "another host, or set PAPERSPACE_MCP_CONFIRM=never for this one (with PAPERSPACE_MCP_PROTECT for what must stay)."
-)
 
 
 class CannotAsk(Exception):
@@ -122,13 +116,6 @@ _WORDS: dict[Act, _Words] = {
     ),
 }
 
-CONFIRM_FORM: dict[str, object] = {
-    "type": "object",
-    "properties": {"confirm": {"type": "boolean", "title": "Yes, do it"}},
-    "required": ["confirm"],
-}
-"""One required boolean: a form without fields is accepted by some hosts on their own."""
-
 
 def describe(at_stake: AtStake, hygiene: Hygiene) -> str:
     """`shared drive sd123 "data" (500 GB, region ny2)`: kind and id first, for the name is whatever someone typed."""
@@ -167,31 +154,12 @@ def check_typed(act: Act, at_stake: AtStake, typed: str | None, hygiene: Hygiene
     )
 
 
-def check_reply(reply: Reply, content: Mapping[str, object] | None) -> None:
-    """Raise unless the person's reply is a clear yes: `accept`, with the form's boolean set to true."""
-    match reply:
-        case "decline":
-            raise NotConfirmed("The person declined. Do not try again unless they ask for it.")
-        case "cancel":
-            raise NotConfirmed(
-                f"The question was dismissed without an answer. Ask the person what they want. {_NEVER_SHOWN}"
-            )
-        case _:
-            if (content or {}).get("confirm") is not True:
-                raise NotConfirmed("The reply to the question was not a clear yes. Ask the person what they want.")
-
-
 def check_unchanged(shown: AtStake, now: AtStake) -> None:
     """Raise where the resource is no longer what the person was shown."""
     if shown != now:
         raise NotConfirmed(
             f"The {now.kind} {now.id} changed between the question and the answer. {_NOTHING} Look again first."
         )
-
-
-def late() -> NotConfirmed:
-    """Nobody answered a question that was put while the call waited."""
-    return NotConfirmed(f"The question was not answered in time. {_NEVER_SHOWN}")
 
 
 def not_open() -> NotConfirmed:
@@ -210,11 +178,3 @@ def nobody() -> NotConfirmed:
         "This server takes only a person's own yes (PAPERSPACE_MCP_CONFIRM=person), and this client cannot ask one. "
         "Use a client that supports elicitation, or ask the operator."
     )
-
-
-def not_shown(why: str) -> NotConfirmed:
-    return NotConfirmed(f"The person could not be asked: {why}. {_NEVER_SHOWN}")
-
-
-def garbled() -> NotConfirmed:
-    return NotConfirmed(f"The client's reply to the question was not understood. {_NEVER_SHOWN}")

@@ -25,8 +25,9 @@ from starlette.requests import Request
 from paperspace_storage_server.calls.call import AskedLater
 from paperspace_storage_server.calls.principal import Principal, principal_in
 from paperspace_storage_server.calls.unasked import Unasked
-from paperspace_storage_server.guard import confirm as confirmation
-from paperspace_storage_server.guard.confirm import CONFIRM_FORM, CannotAsk, Question
+from paperspace_storage_server.guard.confirm import CannotAsk, Question, check_unchanged
+from paperspace_storage_server.mcp import replies
+from paperspace_storage_server.mcp.replies import CONFIRM_FORM
 
 Context = ServerRequestContext[Any, Any]
 
@@ -109,9 +110,9 @@ class McpCaller:
         shown = await question.take(token)
         reply = (self.params.input_responses or {}).get(_REPLY)
         if not isinstance(reply, ElicitResult):
-            raise confirmation.garbled()
-        confirmation.check_reply(reply.action, reply.content)
-        confirmation.check_unchanged(shown, question.at_stake)
+            raise replies.garbled()
+        replies.check_reply(reply.action, reply.content)
+        check_unchanged(shown, question.at_stake)
 
     async def _elicit(self, question: Question) -> None:
         """Handshake era: the client is asked while it waits for this call, within the call's budget."""
@@ -119,12 +120,12 @@ class McpCaller:
             async with asyncio.timeout(question.seconds):
                 reply = await self.context.session.elicit_form(question.text, CONFIRM_FORM, self.context.request_id)
         except TimeoutError:
-            raise confirmation.late() from None
+            raise replies.late() from None
         except ValidationError:
-            raise confirmation.garbled() from None
+            raise replies.garbled() from None
         except MCPError as error:
             if error.error.code == METHOD_NOT_FOUND:
                 raise CannotAsk from None  # it declares what it does not have
             said = self.cleaned(error.error.message)
-            raise confirmation.not_shown(f'its client answered with an error ("{said}")') from None
-        confirmation.check_reply(reply.action, reply.content)
+            raise replies.not_shown(f'its client answered with an error ("{said}")') from None
+        replies.check_reply(reply.action, reply.content)
