@@ -120,7 +120,7 @@ def _base64_alone(secret: str) -> tuple[str, ...]:
     return tuple(one for one in spelling.spellings(secret) if one not in inside)
 
 
-def _none_in_what_the_api_makes(self: secrets.Vault, text: str, kind: secrets.Kind, *, keep: int = 0) -> str:
+def _none_in_what_the_api_makes(self: secrets.Vault, text: str, kind: secrets.TextKind, *, keep: int = 0) -> str:
     return text if kind == "made" else _real_mask(self, text, kind, keep=keep)
 
 

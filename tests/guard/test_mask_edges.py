@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from paperspace_storage_server.guard.hygiene import Hygiene, Json
-from paperspace_storage_server.guard.secrets import MASK, Kind, Vault
+from paperspace_storage_server.guard.secrets import MASK, TextKind, Vault
 from paperspace_storage_tools.errors import CannotBeShown
 
 SECRET = "zr4/wSx8+Kd1&6dQ9pTvJ3m"
@@ -160,7 +160,7 @@ def test_4096_characters_of_a_secret_are_known_and_what_follows_is_none() -> Non
 
 
 @pytest.mark.parametrize("kind", ["made", "typed", "said"])
-def test_a_text_is_cut_where_it_should_be_and_no_secret_that_begins_before_it_shows(kind: Kind) -> None:
+def test_a_text_is_cut_where_it_should_be_and_no_secret_that_begins_before_it_shows(kind: TextKind) -> None:
     known, long = vault(SECRET), len(SECRET)
     assert known.mask("a" * 30, kind, keep=30) == "a" * 30
     assert known.mask("a" * 31, kind, keep=30) == "a" * 30

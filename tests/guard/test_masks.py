@@ -19,7 +19,7 @@ from pydantic_core import to_json
 from paperspace_storage_server.guard import hygiene as hygiene_module
 from paperspace_storage_server.guard import secrets as secrets_module
 from paperspace_storage_server.guard.hygiene import LONGEST_FIELD, LONGEST_MESSAGE, MADE, SAID, Hygiene, Json
-from paperspace_storage_server.guard.secrets import MASK, MOST_PASSING, Kind, Vault, mask_userinfo, present_vault
+from paperspace_storage_server.guard.secrets import MASK, MOST_PASSING, TextKind, Vault, mask_userinfo, present_vault
 from paperspace_storage_server.guard.spelling import spellings, views
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.errors import CannotBeRecorded, CannotBeShown
@@ -27,7 +27,7 @@ from paperspace_storage_tools.models import Instant, Model
 from paperspace_storage_tools.text import clean
 from support.secrets_sweep import SECRET, encoded, escaped, ways
 
-KINDS: tuple[Kind, ...] = ("made", "typed", "said")
+KINDS: tuple[TextKind, ...] = ("made", "typed", "said")
 
 
 def vault(*operators: str, api: tuple[str, ...] = ()) -> Vault:
@@ -44,7 +44,7 @@ def vault(*operators: str, api: tuple[str, ...] = ()) -> Vault:
 
 @pytest.mark.parametrize("way", ways(SECRET))
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_secret_is_known_however_it_is_escaped_or_encoded(kind: Kind, way: str) -> None:
+def test_a_secret_is_known_however_it_is_escaped_or_encoded(kind: TextKind, way: str) -> None:
     assert MASK in (masked := vault(SECRET).mask(f"x {way} y", kind))
     assert masked.startswith("x ")
     assert masked.endswith(" y")

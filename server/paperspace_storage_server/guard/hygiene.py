@@ -8,7 +8,7 @@ from typing import cast
 
 from pydantic_core import from_json, to_json
 
-from paperspace_storage_server.guard.secrets import PART, Kind, Vault, mask_userinfo
+from paperspace_storage_server.guard.secrets import PART, TextKind, Vault, mask_userinfo
 from paperspace_storage_tools.cursors import LONGEST_CURSOR
 from paperspace_storage_tools.errors import CannotBeRecorded, CannotBeShown
 from paperspace_storage_tools.text import clean, has_forbidden
@@ -136,7 +136,7 @@ class Hygiene:
             return [self._value(one, key, done, operators) for one in cast("list[object]", value)]
         return value
 
-    def _text(self, text: str, kind: Kind, longest: int, done: _Done | None = None) -> str:
+    def _text(self, text: str, kind: TextKind, longest: int, done: _Done | None = None) -> str:
         """Cleaned, then masked, then cut: a secret that is cut first is no longer known for one."""
         done = done or _Done()
         text, enough = text[:_LOOKED_AT], 2 * longest
@@ -152,7 +152,7 @@ class Hygiene:
         return masked[: longest - 1] + "…"
 
 
-def _kind(field: str) -> Kind:
+def _kind(field: str) -> TextKind:
     return "made" if field in MADE else "said" if field in SAID else "typed"
 
 

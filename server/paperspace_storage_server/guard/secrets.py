@@ -22,7 +22,7 @@ from pydantic import SecretStr
 
 from paperspace_storage_server.guard.spelling import BASE64, View, in_base64, spellings, views
 
-Kind: TypeAlias = Literal["made", "typed", "said"]
+TextKind: TypeAlias = Literal["made", "typed", "said"]
 """What a text is. `made` by the API from a fixed choice (an id, a date, a region): only the operator's own secrets are
 masked in it, for a password `ny2` must not blank every region. `typed` by someone (a name): every secret, whole, in any
 spelling. `said`, a sentence that may quote strangers: parts of secrets, and short ones, too."""
@@ -151,7 +151,7 @@ class Vault:
             call.typed = call.typed or _Known()
             call.typed.add(secret)
 
-    def mask(self, text: str, kind: Kind, *, keep: int = KEPT) -> str:
+    def mask(self, text: str, kind: TextKind, *, keep: int = KEPT) -> str:
         """The text with every secret in it replaced; the same object where none is. Longer than `keep`, it is cut.
 
         It is looked at beyond the cut, so that no secret which begins before it comes out in part.
