@@ -95,8 +95,8 @@ def surfaces(settings: Settings, service: Service, mcp: ASGIApp, telemetry: Tele
 
     from paperspace_storage_server.process.paths import below
     from paperspace_storage_server.rest.app import Requester, rest_app
-    from paperspace_storage_server.rest.endpoints import PREFIX
     from paperspace_storage_server.rest.hosts import KnownHosts, on_loopback
+    from paperspace_storage_server.rest.operations import PREFIX
     from paperspace_storage_server.rest.token import NeedsToken, make_token
 
     file = settings.rest_token_file or home() / "rest-token"

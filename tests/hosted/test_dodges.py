@@ -16,7 +16,7 @@ from hosted.issuing import ISSUER, claims, pair
 from hosted.test_isolation import BEN, Two, two_teams
 from hosted.test_jwt_tokens import FORGED
 from paperspace_storage_server.calls.principal import SCOPES, scope_of
-from paperspace_storage_server.rest.endpoints import endpoints
+from paperspace_storage_server.rest.operations import operations
 from paperspace_storage_server.state.store import key_of
 from paperspace_storage_tools.catalogue import CATALOGUE
 from support.two_teams import ERAS, KEYS, Era, Visitor, result, structured
@@ -33,7 +33,7 @@ async def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator
 
 
 def places() -> list[str]:
-    return ["/mcp", "/", "/v1/openapi.json", *(f"/v1{one.path}" for one in endpoints())]
+    return ["/mcp", "/", "/v1/openapi.json", *(f"/v1{one.path}" for one in operations())]
 
 
 async def test_an_outsider_reaches_nothing_at_any_place_by_any_method_and_learns_no_name(two: Two) -> None:
@@ -136,17 +136,17 @@ async def test_no_team_claim_leads_into_a_team_that_one_is_not_in(two: Two) -> N
 
 async def test_rest_asks_for_the_same_scopes_as_the_tools_before_anything_is_sent(two: Two) -> None:
     mine = two.of("ops")
-    for endpoint in endpoints():
-        needed = SCOPES.index(scope_of(endpoint.tool))
-        path = endpoint.path.replace("{id}", mine.id("drives"))
+    for operation in operations():
+        needed = SCOPES.index(scope_of(operation.tool))
+        path = operation.path.replace("{id}", mine.id("drives"))
         for scope in SCOPES[:needed]:
-            refused = await two.visitor(scope=scope).rest(endpoint.method, path, {})
+            refused = await two.visitor(scope=scope).rest(operation.method, path, {})
             assert refused.status == 403
             missing = " ".join(SCOPES[SCOPES.index(scope) + 1 : needed + 1])
             assert f'scope="{missing}"' in refused.came
         assert two.upstream.sent == []
-        body: object = {} if endpoint.has_body else None
-        enough = await two.visitor(scope=SCOPES[needed]).rest(endpoint.method, path, body)
+        body: object = {} if operation.has_body else None
+        enough = await two.visitor(scope=SCOPES[needed]).rest(operation.method, path, body)
         assert "insufficient" not in enough.came
         two.upstream.sent.clear()
 

@@ -12,7 +12,7 @@ import httpx
 from starlette.types import Scope
 
 from paperspace_storage_server.rest.app import Requester, rest_app
-from paperspace_storage_server.rest.endpoints import PREFIX
+from paperspace_storage_server.rest.operations import PREFIX
 from paperspace_storage_server.wire.messages import Dialect
 from support.guarded import Api, ids_of, make
 

@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV30SpecValidator, validate
 
 from paperspace_storage_server.api.upstream import DIALECTS
 from paperspace_storage_server.rest.document import described
-from paperspace_storage_server.rest.endpoints import document, endpoints
+from paperspace_storage_server.rest.operations import document, operations
 from paperspace_storage_server.wire.messages import Dialect
 from paperspace_storage_tools.catalogue import CATALOGUE
 from support.published import PUBLISHED
@@ -29,9 +29,9 @@ def test_the_document_that_is_kept_is_the_published_one() -> None:
 
 def test_every_operation_of_the_document_is_a_tool_and_the_other_way_round() -> None:
     of_document = sum("operationId" in one for path in PUBLISHED["paths"].values() for one in path.values())
-    assert len(endpoints()) == of_document + 1
+    assert len(operations()) == of_document + 1
     lookups = {tool.name for tool in CATALOGUE if str(tool.toolset) == "lookups"}
-    assert {one.tool.name for one in endpoints()} == {tool.name for tool in CATALOGUE} - lookups
+    assert {one.tool.name for one in operations()} == {tool.name for tool in CATALOGUE} - lookups
 
 
 def _check(value: object, schema: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ async def test_an_instant_is_written_as_the_documents_date_time_is(dialect: Dial
 
 @each
 async def test_the_main_job_in_the_documents_own_words(dialect: Dialect) -> None:
-    schemas = {f"{one.method} {one.path}": one.answers for one in endpoints()}
+    schemas = {f"{one.method} {one.path}": one.answers for one in operations()}
 
     async with surface(dialect) as one:
 

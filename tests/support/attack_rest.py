@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from paperspace_storage_server.rest.endpoints import Endpoint, endpoints
+from paperspace_storage_server.rest.operations import RestOperation, operations
 from support.attack import ENDPOINT, FREE, KEY, PINNED, Attempt, Attempts, Outcome, state
 from support.guarded import DESTRUCTIVE
 from support.servers import sandbox, server
@@ -109,25 +109,25 @@ class OverRest:
 
     def __init__(self, raw: Raw) -> None:
         self._raw = raw
-        self._endpoints = {one.tool.name: one for one in endpoints()}
+        self._operations = {one.tool.name: one for one in operations()}
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        endpoint = self._endpoints[tool]
-        answer = await asyncio.to_thread(self._raw.send, *_request(endpoint, arguments))
+        operation = self._operations[tool]
+        answer = await asyncio.to_thread(self._raw.send, *_request(operation, arguments))
         return answer.structured, answer.text
 
 
-def _request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> tuple[str, str, Headers, bytes]:
+def _request(operation: RestOperation, arguments: Mapping[str, Any]) -> tuple[str, str, Headers, bytes]:
     given = dict(arguments)
-    path = "/v1" + endpoint.path
+    path = "/v1" + operation.path
     if "{id}" in path:
         path = path.replace("{id}", quote(str(given.pop("id", "")), safe=""))
     headers: list[tuple[str, str | bytes]] = []
     if "confirm" in given:
         headers.append(("Confirm-Name", quote(str(given.pop("confirm")), safe="")))
-    if endpoint.has_body:
-        return endpoint.method, path, [*headers, JSON], json.dumps(given).encode()
-    return endpoint.method, f"{path}?{urlencode(given)}" if given else path, headers, b""
+    if operation.has_body:
+        return operation.method, path, [*headers, JSON], json.dumps(given).encode()
+    return operation.method, f"{path}?{urlencode(given)}" if given else path, headers, b""
 
 
 JSON = ("Content-Type", "application/json")
@@ -202,11 +202,11 @@ class _OfHttp:
         return one
 
     def try_everything(self) -> None:
-        endpoint_of = {one.tool.name: one for one in endpoints()}
+        operation_of = {one.tool.name: one for one in operations()}
         for tool, (_, kind) in DESTRUCTIVE.items():
             # The last snapshot is of another machine: on one whose snapshot is just being deleted nothing is restored.
-            one, method = self._one(kind, -1 if tool == "restore_snapshot" else 0), endpoint_of[tool].method
-            path = "/v1" + endpoint_of[tool].path.replace("{id}", one["id"])
+            one, method = self._one(kind, -1 if tool == "restore_snapshot" else 0), operation_of[tool].method
+            path = "/v1" + operation_of[tool].path.replace("{id}", one["id"])
             self._confirm(method, path, one["name"])
             self._without_token(method, path, one["name"])
             self._other_paths(method, path, one["id"], one["name"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from paperspace_storage_server.rest.endpoints import Endpoint, endpoints
+from paperspace_storage_server.rest.operations import RestOperation, operations
 from paperspace_storage_tools.catalogue import CATALOGUE
 from paperspace_storage_tools.schema import input_schema
 from paperspace_storage_tools.tool import AnyTool
@@ -126,10 +126,10 @@ class Crossing:
         """Every operation of the REST surface, with each id of theirs in its path, and theirs in query and body."""
         pairs: list[Pair] = []
         await self.ben.rest("GET", "/openapi.json")
-        for one in endpoints():
+        for one in operations():
             if "{id}" in one.path:
 
-                async def ask_at(id: str, one: Endpoint = one) -> Exchange:
+                async def ask_at(id: str, one: RestOperation = one) -> Exchange:
                     return await self._at(one, id)
 
                 table = _TABLES.get(one.tool.toolset, "events")
@@ -140,7 +140,7 @@ class Crossing:
             for argument, value in self._substitutes(one.tool):
                 if argument in one.fields:
 
-                    async def ask(value: str, one: Endpoint = one, argument: str = argument) -> Exchange:
+                    async def ask(value: str, one: RestOperation = one, argument: str = argument) -> Exchange:
                         if one.has_body:
                             body = {**self._base(one.tool), argument: value}
                             return await self.ben.rest(one.method, one.path, body, typed=[value])
@@ -152,7 +152,7 @@ class Crossing:
                         await ask(value)
         return pairs
 
-    async def _at(self, one: Endpoint, id: str, *, confirm: str | None = None) -> Exchange:
+    async def _at(self, one: RestOperation, id: str, *, confirm: str | None = None) -> Exchange:
         body = {name: value for name, value in self._base(one.tool).items() if name in one.fields}
         if one.method == "PUT" and "name" in one.fields:
             body["name"] = f"renamed-{next(self._numbers)}"

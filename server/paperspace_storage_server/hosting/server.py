@@ -198,8 +198,8 @@ def _surfaces(
         )
     if "rest" in settings.surfaces:
         from paperspace_storage_server.rest.app import Requester, rest_app
-        from paperspace_storage_server.rest.endpoints import PREFIX
         from paperspace_storage_server.rest.hosts import KnownHosts, of_public, on_loopback
+        from paperspace_storage_server.rest.operations import PREFIX
 
         def requester_of(scope: Scope) -> Requester:
             principal = principal_in(scope)

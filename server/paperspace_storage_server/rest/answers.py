@@ -12,28 +12,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from paperspace_storage_server.calls.outcome import Outcome
-from paperspace_storage_server.rest.endpoints import PREFIX, Endpoint, Json
+from paperspace_storage_server.rest.operations import PREFIX, Json, RestOperation
 from paperspace_storage_server.rest.problems import problem_of
 
 _TO_THE_MINUTE = re.compile(r"(T\d\d:\d\d)(Z|[+-]\d\d:\d\d)\Z")
 """How the tools write an instant whose seconds are zero; a `date-time` has them always (RFC 3339, 5.6)."""
 
 
-def answer(endpoint: Endpoint, request: Request, outcome: Outcome) -> Response:
+def answer(operation: RestOperation, request: Request, outcome: Outcome) -> Response:
     """What REST answers with. Links are references to this server, so that they hold behind any proxy (RFC 8288)."""
     if outcome.failure is not None or outcome.structured is None:
         assert outcome.failure is not None
-        return problem_of(outcome.failure, outcome.text, write=endpoint.tool.writes).response()
+        return problem_of(outcome.failure, outcome.text, write=operation.tool.writes).response()
     result: Json = outcome.structured
-    headers = _headers(endpoint, request, result)
-    if endpoint.answers is None:
-        return Response(None, endpoint.status, headers)
-    if endpoint.lists:
-        known = endpoint.answers["items"]["properties"]
+    headers = _headers(operation, request, result)
+    if operation.answers is None:
+        return Response(None, operation.status, headers)
+    if operation.lists:
+        known = operation.answers["items"]["properties"]
         body: object = [_known(one, known) for one in result["items"]]
     else:
-        body = _known(result, endpoint.answers["properties"])
-    return Response(_json(body), endpoint.status, headers, "application/json")
+        body = _known(result, operation.answers["properties"])
+    return Response(_json(body), operation.status, headers, "application/json")
 
 
 def _known(result: Json, properties: Mapping[str, Any]) -> Json:
@@ -44,12 +44,12 @@ def _known(result: Json, properties: Mapping[str, Any]) -> Json:
     return made
 
 
-def _headers(endpoint: Endpoint, request: Request, result: Json) -> dict[str, str]:
+def _headers(operation: RestOperation, request: Request, result: Json) -> dict[str, str]:
     headers = {"Cache-Control": "no-store"}
     links: list[str] = []
-    if endpoint.lists and "nextPage" in result:
+    if operation.lists and "nextPage" in result:
         query = {**request.query_params, "after": result["nextPage"]}
-        links.append(f'<{PREFIX}{endpoint.path}?{urlencode(query)}>; rel="next"')
+        links.append(f'<{PREFIX}{operation.path}?{urlencode(query)}>; rel="next"')
     if "event" in result:
         links.append(f'<{PREFIX}/machine-events/{quote(result["event"]["id"], safe="")}>; rel="monitor"')
     if "safetySnapshot" in result:

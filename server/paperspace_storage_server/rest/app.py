@@ -21,7 +21,7 @@ from paperspace_storage_server.calls.service import NoSuchTeam, Service
 from paperspace_storage_server.calls.unasked import Unasked
 from paperspace_storage_server.rest.answers import answer
 from paperspace_storage_server.rest.document import described
-from paperspace_storage_server.rest.endpoints import PREFIX, Endpoint, endpoints
+from paperspace_storage_server.rest.operations import PREFIX, RestOperation, operations
 from paperspace_storage_server.rest.problems import Problem, changed_by, problem_of
 from paperspace_storage_server.rest.requests import BadRequest, arguments_of, bad, body_of, header_of
 from paperspace_storage_server.state.idempotency import Begun, Idempotency, OtherBody, Replay, UnderWay
@@ -65,8 +65,8 @@ def rest_app(
         return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
 
     routes = [Route(f"{PREFIX}/openapi.json", openapi, methods=["GET"])]
-    for path in dict.fromkeys(one.path for one in endpoints()):
-        by_method: dict[str, Endpoint] = {one.method: one for one in endpoints() if one.path == path}
+    for path in dict.fromkeys(one.path for one in operations()):
+        by_method: dict[str, RestOperation] = {one.method: one for one in operations() if one.path == path}
         routes.append(Route(PREFIX + path, _endpoint(by_method, requester_of, may, around), methods=list(by_method)))
     app = Starlette(
         routes=routes,
@@ -77,14 +77,14 @@ def rest_app(
 
 
 def _endpoint(
-    by_method: Mapping[str, Endpoint], requester_of: RequesterOf, may: May, around: Around | None
+    by_method: Mapping[str, RestOperation], requester_of: RequesterOf, may: May, around: Around | None
 ) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
-        endpoint = by_method["GET" if request.method == "HEAD" else request.method]
+        operation = by_method["GET" if request.method == "HEAD" else request.method]
         if b"%2f" in request.scope.get("raw_path", b"").lower():
             return _no_such_path()  # a slash in an id, decoded: to a proxy before this server it was another path
         try:
-            return await _respond(endpoint, request, requester_of(request.scope), may)
+            return await _respond(operation, request, requester_of(request.scope), may)
         except BadRequest as error:
             return error.problem.response()
         except StoreUnavailable as failure:
@@ -100,23 +100,23 @@ def _endpoint(
     return seen
 
 
-async def _respond(endpoint: Endpoint, request: Request, requester: Requester, may: May) -> Response:
-    tool = endpoint.tool
+async def _respond(operation: RestOperation, request: Request, requester: Requester, may: May) -> Response:
+    tool = operation.tool
     if (refusal := may(request.scope, tool)) is not None:
         return refusal
     if tool.name not in requester.service.tools:
-        raise bad(f"{endpoint.method} {PREFIX}{endpoint.path} is not served here.", 403, "not-selected")
+        raise bad(f"{operation.method} {PREFIX}{operation.path} is not served here.", 403, "not-selected")
     body = await body_of(request)
-    given = arguments_of(endpoint, request, body)
+    given = arguments_of(operation, request, body)
     begun: Begun | None = None
-    if endpoint.method == "POST" and (key := header_of(request, "Idempotency-Key")) is not None:
+    if operation.method == "POST" and (key := header_of(request, "Idempotency-Key")) is not None:
         standing = await _standing(request, requester, key, given)
         if isinstance(standing, Response):
             return standing
         begun = standing
     try:
         outcome = await requester.service.call(tool, given, Unasked(requester.principal, uuid.uuid4().hex))
-        response = answer(endpoint, request, outcome)
+        response = answer(operation, request, outcome)
     except BaseException:
         if begun is not None:
             await begun.forget()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Container
 
-from paperspace_storage_server.rest.endpoints import EVENT, Endpoint, Json, document, endpoints
+from paperspace_storage_server.rest.operations import EVENT, Json, RestOperation, document, operations
 
 _PROBLEM: Json = {
     "type": "object",
@@ -49,36 +49,36 @@ def described(selected: Container[str]) -> Json:
     components["schemas"] |= {"Problem": _PROBLEM, "MachineEvent": EVENT}
     components["responses"] = {"Failed": _FAILED}
     made["paths"]["/machine-events/{id}"] = _event_path()
-    for endpoint in endpoints():
-        path = made["paths"][endpoint.path]
-        if endpoint.tool.name not in selected:
-            del path[endpoint.method.lower()]
+    for operation in operations():
+        path = made["paths"][operation.path]
+        if operation.tool.name not in selected:
+            del path[operation.method.lower()]
             if not {"get", "post", "put", "delete"} & path.keys():
-                del made["paths"][endpoint.path]
+                del made["paths"][operation.path]
             continue
-        _describe(endpoint, path[endpoint.method.lower()])
+        _describe(operation, path[operation.method.lower()])
         for parameter in path.get("parameters", []):  # the id, which stands in the path itself
-            parameter["schema"] = _fields(endpoint)["id"]
+            parameter["schema"] = _fields(operation)["id"]
     return made
 
 
-def _describe(endpoint: Endpoint, one: Json) -> None:
-    failures = [*_FAILURES, *([415] if endpoint.has_body else []), *([428] if _confirms(endpoint) else [])]
+def _describe(operation: RestOperation, one: Json) -> None:
+    failures = [*_FAILURES, *([415] if operation.has_body else []), *([428] if _confirms(operation) else [])]
     for status in sorted(failures):
         one["responses"][str(status)] = {"$ref": "#/components/responses/Failed"}
-    one["responses"][str(endpoint.status)].setdefault("headers", {})["Link"] = {
+    one["responses"][str(operation.status)].setdefault("headers", {})["Link"] = {
         "schema": {"type": "string"},
         "description": _LINK,
     }
-    fields = {name: schema for name, schema in _fields(endpoint).items() if name in endpoint.fields}
+    fields = {name: schema for name, schema in _fields(operation).items() if name in operation.fields}
     parameters: list[Json] = []
-    if endpoint.has_body:
-        one["requestBody"] = {"required": True, "content": {"application/json": {"schema": _body(endpoint, fields)}}}
+    if operation.has_body:
+        one["requestBody"] = {"required": True, "content": {"application/json": {"schema": _body(operation, fields)}}}
     else:
         parameters += [{"in": "query", "name": name, "schema": schema} for name, schema in fields.items()]
-    if _confirms(endpoint):
+    if _confirms(operation):
         parameters.append(_header("Confirm-Name", "the exact name of what is at stake, percent-encoded UTF-8"))
-    if endpoint.method == "POST":
+    if operation.method == "POST":
         key = _header("Idempotency-Key", "the same key and request give the same answer for a day")
         key["schema"] |= {"pattern": r'^"?[!#-~]{1,255}"?$'}
         parameters.append(key)
@@ -86,20 +86,22 @@ def _describe(endpoint: Endpoint, one: Json) -> None:
         one["parameters"] = parameters
 
 
-def _confirms(endpoint: Endpoint) -> bool:
-    return "confirm" in endpoint.tool.arguments.model_fields
+def _confirms(operation: RestOperation) -> bool:
+    return "confirm" in operation.tool.arguments.model_fields
 
 
-def _body(endpoint: Endpoint, fields: Json) -> Json:
+def _body(operation: RestOperation, fields: Json) -> Json:
     """Closed: an unknown field is refused. What an update takes is all optional, but it changes something."""
-    required = [name for name in endpoint.tool.arguments.model_json_schema(by_alias=True)["required"] if name in fields]
+    required = [
+        name for name in operation.tool.arguments.model_json_schema(by_alias=True)["required"] if name in fields
+    ]
     whole: Json = {"required": required} if required else {"minProperties": 1}
     return {"type": "object", **whole, "properties": fields, "additionalProperties": False}
 
 
-def _fields(endpoint: Endpoint) -> Json:
+def _fields(operation: RestOperation) -> Json:
     """The tool's arguments with all their limits, which `tools/list` leaves out for what its words cost."""
-    schema = endpoint.tool.arguments.model_json_schema(by_alias=True)
+    schema = operation.tool.arguments.model_json_schema(by_alias=True)
     return {name: _plain(name, one) for name, one in schema["properties"].items()}
 
 

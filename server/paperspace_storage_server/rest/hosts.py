@@ -1,4 +1,4 @@
-"""Under which names the REST surface is asked. It knows no token and no endpoint.
+"""Under which names the REST surface is asked. It knows no token and no operation.
 
 A page in a browser whose own name leads here (DNS rebinding), and a proxy that was set up wrongly, ask under another.
 """

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from starlette.requests import ClientDisconnect, Request
 
-from paperspace_storage_server.rest.endpoints import Endpoint, Json
+from paperspace_storage_server.rest.operations import Json, RestOperation
 from paperspace_storage_server.rest.problems import Problem
 
 LARGEST_BODY = 1024 * 1024  # bytes
@@ -17,7 +17,7 @@ _KINDS: dict[str, tuple[type, ...]] = {"string": (str,), "integer": (int,), "boo
 
 
 class BadRequest(Exception):
-    """The request is not one of this endpoint."""
+    """The request is not one of this operation."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -40,7 +40,7 @@ async def body_of(request: Request) -> bytes:
     return bytes(read)
 
 
-def arguments_of(endpoint: Endpoint, request: Request, body: bytes) -> dict[str, Any]:
+def arguments_of(operation: RestOperation, request: Request, body: bytes) -> dict[str, Any]:
     """The tool's arguments. Types of a body are those of JSON; words of a query are read as the tool reads them.
 
     Raises:
@@ -49,14 +49,14 @@ def arguments_of(endpoint: Endpoint, request: Request, body: bytes) -> dict[str,
     given: dict[str, Any] = {}
     if "id" in request.path_params:
         given["id"] = request.path_params["id"]
-    query = _query(endpoint, request)
-    if endpoint.has_body:
-        given |= _fields(endpoint, header_of(request, "Content-Type"), body)
+    query = _query(operation, request)
+    if operation.has_body:
+        given |= _fields(operation, header_of(request, "Content-Type"), body)
     elif body.strip():
         raise bad("This operation takes no body.")
     given |= query
     confirmed = header_of(request, "Confirm-Name")
-    if confirmed is not None and "confirm" in endpoint.tool.arguments.model_fields:
+    if confirmed is not None and "confirm" in operation.tool.arguments.model_fields:
         given["confirm"] = _percent_decoded(confirmed)
     return given
 
@@ -73,8 +73,8 @@ def header_of(request: Request, name: str) -> str | None:
     return values[0] if values else None
 
 
-def _query(endpoint: Endpoint, request: Request) -> dict[str, str]:
-    allowed = {} if endpoint.has_body else endpoint.fields
+def _query(operation: RestOperation, request: Request) -> dict[str, str]:
+    allowed = {} if operation.has_body else operation.fields
     given = request.query_params.multi_items()
     names = [name for name, _ in given]
     if unknown := [name for name in names if name not in allowed]:
@@ -87,7 +87,7 @@ def _query(endpoint: Endpoint, request: Request) -> dict[str, str]:
     return dict(given)
 
 
-def _fields(endpoint: Endpoint, content_type: str | None, body: bytes) -> Json:
+def _fields(operation: RestOperation, content_type: str | None, body: bytes) -> Json:
     if content_type is not None and content_type.split(";")[0].strip().lower() != "application/json":
         raise bad("A body must be application/json.", 415, "unsupported-media-type")
     try:
@@ -97,7 +97,7 @@ def _fields(endpoint: Endpoint, content_type: str | None, body: bytes) -> Json:
     if not isinstance(value, dict):
         raise bad("The body must be a JSON object.")
     given = cast("Json", value)
-    allowed = endpoint.fields
+    allowed = operation.fields
     problems = [f"unknown field {_named([name])}" for name in given if name not in allowed]
     problems += [
         f"`{name}` must be of type {allowed[name]['type']}"

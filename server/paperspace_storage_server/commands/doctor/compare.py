@@ -39,7 +39,7 @@ _JSON_TYPES: Final[dict[type, str]] = {
 def known(codec: Codec) -> Json:
     """The description that the codec was written after."""
     if codec.dialect == "published":
-        from paperspace_storage_server.rest.endpoints import document
+        from paperspace_storage_server.rest.operations import document
 
         return document()
     from paperspace_storage_server.sandbox import live

@@ -26,7 +26,7 @@ _ELSEWHERE = frozenset({"id", "confirm", "waitSeconds", "summary"})
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class RestOperation:
     """One operation of the document: `GET /shared-drives/{id}` is the tool `get_shared_drive`."""
 
     method: Method
@@ -58,16 +58,16 @@ def document() -> Json:
 
 
 @cache
-def endpoints() -> tuple[Endpoint, ...]:
+def operations() -> tuple[RestOperation, ...]:
     """All of the document, and following an operation that goes on; fixed paths before those with an id in them."""
     tools = {_camel(tool.name): tool for tool in CATALOGUE}
     made = [
-        Endpoint(cast("Method", method.upper()), path, tools[one["operationId"]], *_answer(one))
+        RestOperation(cast("Method", method.upper()), path, tools[one["operationId"]], *_answer(one))
         for path, methods in document()["paths"].items()
         for method, one in methods.items()
         if method in ("get", "post", "put", "delete")
     ]
-    made.append(Endpoint("GET", "/machine-events/{id}", tools["getMachineEvent"], 200, EVENT))
+    made.append(RestOperation("GET", "/machine-events/{id}", tools["getMachineEvent"], 200, EVENT))
     return tuple(sorted(made, key=lambda one: "{id}" in one.path))
 
 
