@@ -266,6 +266,46 @@ async def test_after_a_minute_an_earlier_request_that_made_nothing_is_forgotten(
         assert len(await _named(bed, "nightly")) == 1
 
 
+async def _is_open(bed: Bed, machine: str) -> bool:
+    """Whether the next one is told to wait for an earlier request."""
+    ok, text = await bed.call("create_snapshot", machineId=machine, name="nightly")
+    return not ok and text.startswith(
+        "An earlier request for this snapshot had no answer and may still be under way; none that fits is there yet. "
+        "Nothing was sent now. Call again in "
+    )
+
+
+@each_dialect
+async def test_what_another_call_made_is_not_the_answer_to_a_request_that_is_open(dialect: Dialect) -> None:
+    """Two ask for the same at once, and the request of the first is lost: what the second makes stays the second's."""
+    async with faulted(dialect) as bed:
+        machine = await _machine(bed)
+        bed.proxy.rules = (Rule(LOST_BEFORE, "POST", nth=frozenset({1})),)
+        answers = await asyncio.gather(
+            *(bed.call("create_snapshot", machineId=machine, name="nightly") for _ in range(2))
+        )
+        (made,) = (json.loads(text)["id"] for ok, text in answers if ok)
+        assert await _is_open(bed, machine)
+        assert (bed.proxy.count("POST"), await _named(bed, "nightly")) == (2, [made])
+
+
+@each_dialect
+async def test_what_another_call_was_refused_settles_no_request_that_is_open(dialect: Dialect) -> None:
+    async with faulted(dialect) as bed:
+        machine = await _machine(bed)
+        refusal = Reply(409, body=b'{"code":"CONFLICT","message":"busy"}')
+        bed.proxy.rules = (
+            Rule(LOST_BEFORE, "POST", nth=frozenset({1})),
+            Rule(Fault("refused", "answer", reply=refusal), "POST", nth=frozenset({1})),  # of those that are not lost
+        )
+        answers = await asyncio.gather(
+            *(bed.call("create_snapshot", machineId=machine, name="nightly") for _ in range(2))
+        )
+        assert [ok for ok, _ in answers] == [False, False]
+        assert await _is_open(bed, machine)
+        assert bed.proxy.count("POST") == 2
+
+
 @each_dialect
 async def test_an_earlier_request_with_other_fields_is_not_this_one(dialect: Dialect) -> None:
     async with faulted(dialect) as bed:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, cast
 
@@ -20,7 +21,7 @@ from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.wire.messages import Answer, Request
 from paperspace_storage_tools.errors import Failure, OutcomeUnknown, Refused, ServerTrouble, TimedOut, Unreachable
-from paperspace_storage_tools.models import StorageProvider
+from paperspace_storage_tools.models import SharedDrive, Snapshot, StorageProvider
 from paperspace_storage_tools.ports import (
     Credentials,
     DriveChange,
@@ -109,9 +110,12 @@ FOUND = "The API's answer was lost. This "
         ({}, True),
         ({"networkId": None}, True),
         ({"name": "Data"}, False),
+        ({"name": "data2"}, False),
         ({"size": 250}, False),
+        ({"size": 1000}, False),
         ({"size": None}, False),
         ({"region": "ams1"}, False),
+        ({"region": "tor1"}, False),
         ({"networkId": "nw2"}, False),
     ],
 )
@@ -131,7 +135,14 @@ async def test_a_drive_is_the_one_that_was_asked_for_where_all_that_can_be_read_
 
 @pytest.mark.parametrize(
     ("differs", "is_it"),
-    [({}, True), ({"note": "of another"}, True), ({"name": "weekly"}, False), ({"machineId": "ps2"}, False)],
+    [
+        ({}, True),
+        ({"note": "of another"}, True),
+        ({"name": "weekly"}, False),
+        ({"name": "daily"}, False),
+        ({"machineId": "ps2"}, False),
+        ({"machineId": "ps0"}, False),
+    ],
 )
 async def test_a_snapshot_is_the_one_that_was_asked_for_where_machine_and_name_agree(
     differs: dict[str, Any], is_it: bool
@@ -145,7 +156,7 @@ async def test_a_snapshot_is_the_one_that_was_asked_for_where_machine_and_name_a
             await storage.snapshots.create(NewSnapshot(machine_id="ps1", name="nightly"))
 
 
-@pytest.mark.parametrize(("note", "is_it"), [("mine", True), ("another's", False), (None, False)])
+@pytest.mark.parametrize(("note", "is_it"), [("mine", True), ("another's", False), ("yours", False), (None, False)])
 async def test_a_snapshot_that_was_asked_for_with_a_note_has_that_note(note: str | None, is_it: bool) -> None:
     world = World()
     world.upstream.dialect = "published"
@@ -186,6 +197,8 @@ def new_provider(
         (new_provider(bucket="c"), False),
         (new_provider(region="s"), False),
         (new_provider(endpoint="https://f"), False),
+        (replace(new_provider(), name="teal"), False),
+        (replace(new_provider(), name="team2"), False),
     ],
 )
 async def test_a_provider_is_the_one_that_was_asked_for_where_its_place_agrees_as_far_as_one_was_named(
@@ -253,7 +266,7 @@ async def test_it_is_looked_for_at_once_then_after_1_and_3_seconds_as_far_as_the
         (refused(404), True),
         (refused(503), False),
         (refused(200), True),  # an error body under a 200: what was there cannot be known
-        (lost(), False),
+        (Unreachable("The connection to the API was lost", "Try again in a minute.", 4), False),
         (TimedOut(20.0, 1, "nothing"), False),
     ],
 )
@@ -289,16 +302,18 @@ async def unknown(world: World, *there: dict[str, Any]) -> None:
 async def test_an_earlier_request_may_be_under_way_for_a_minute_and_then_a_new_one_is_made() -> None:
     world = World()
     await unknown(world)
-    began = NOW  # nothing was slept before the first request went out
-    for after, seconds in ((4.0, 56), (59.5, 1)):
-        world.now = began + timedelta(seconds=after)
+    for after, seconds in ((4.0, 56), (59.5, 1)):  # nothing was slept before the first request went out
+        world.now = NOW + timedelta(seconds=after)
         with pytest.raises(OutcomeUnknown) as caught:
             await world.storage(page()).drives.create(DRIVE)
         assert "may still be under way; none that fits is there yet. Nothing was sent now." in str(caught.value)
         assert f"Call again in {seconds} s: " in str(caught.value)
-    world.now = began + timedelta(seconds=60)
-    assert (await world.storage(page(), said(DRIVES, 201)).drives.create(DRIVE)).id == "sd1"
-    assert world.notices == []
+    for after in (60, 61):
+        world = World()
+        await unknown(world)
+        world.now = NOW + timedelta(seconds=after)
+        assert (await world.storage(page(), said(DRIVES, 201)).drives.create(DRIVE)).id == "sd1"
+        assert world.notices == []
 
 
 async def test_what_an_earlier_request_made_is_the_answer_to_the_same_request_once() -> None:
@@ -315,6 +330,18 @@ async def test_what_an_earlier_request_made_is_the_answer_to_the_same_request_on
     assert made.id == "sd2"
 
 
+async def test_of_two_that_come_at_the_same_moment_neither_repeats_the_other() -> None:
+    world = World()
+    first, second = world.storage(), world.storage(page(), lost(), page(), page(), said(DRIVES, 201), budget=0.5)
+    first.budget = second.budget  # both look once, so that no time passes
+    lost_one, made = await asyncio.gather(
+        first.drives.create(DRIVE), second.drives.create(DRIVE), return_exceptions=True
+    )
+    assert isinstance(lost_one, OutcomeUnknown)
+    assert isinstance(made, SharedDrive)
+    assert (made.id, world.now, world.notices) == ("sd1", NOW, [])
+
+
 async def test_several_that_an_earlier_request_may_have_made_are_named_up_to_five() -> None:
     world = World()
     await unknown(world)
@@ -326,14 +353,14 @@ async def test_several_that_an_earlier_request_may_have_made_are_named_up_to_fiv
 
 
 async def test_where_what_there_is_cannot_be_listed_a_repeat_waits_a_minute_too() -> None:
-    for first, again in ((refused(403), page()), (page(), refused(403))):
+    for first, again, after in ((refused(403), page(), 60), (page(), refused(403), 60), (page(), refused(403), 61)):
         world = World()
         with pytest.raises(OutcomeUnknown):
             await world.storage(first, lost(), first).drives.create(DRIVE)
         world.now = NOW + timedelta(seconds=59)
         with pytest.raises(OutcomeUnknown, match=r"and what there is cannot be listed\. Nothing was sent now"):
             await world.storage(again).drives.create(DRIVE)
-        world.now = NOW + timedelta(seconds=60)
+        world.now = NOW + timedelta(seconds=after)
         assert (await world.storage(again, said(DRIVES, 201)).drives.create(DRIVE)).id == "sd1"
 
 
@@ -368,6 +395,85 @@ async def test_what_a_later_request_made_is_no_answer_to_an_earlier_one() -> Non
     assert made.id == "sd2"
     with pytest.raises(OutcomeUnknown, match="may still be under way"):
         await world.storage(page({**DRIVES, "size": 250, "id": "sd2"})).drives.create(DRIVE)
+
+
+# --- what was made, and its call still waits for something
+
+WAITED_FOR = (
+    "An earlier call for the same made this snapshot, and its caller may be gone: it is the answer, and no second one "
+    "was made."
+)
+
+
+def noted(note: str) -> NewSnapshot:
+    return NewSnapshot(machine_id="ps1", name="nightly", note=note)
+
+
+def as_listed(note: str) -> dict[str, Any]:
+    return {"id": f"ss-{note}", "machineId": "ps1", "name": "nightly", "note": note}
+
+
+@asynccontextmanager
+async def waiting(world: World, *notes: str) -> AsyncGenerator[Callable[[str], Awaitable[Snapshot]]]:
+    """A call for each note that has made its snapshot and waits for what is to follow; yields what ends such a wait."""
+    world.upstream.dialect = "published"
+    over = {note: asyncio.Event() for note in notes}
+    calls: dict[str, asyncio.Task[Snapshot]] = {}
+
+    async def create(storage: PaperspaceStorage, note: str, waits: asyncio.Event) -> Snapshot:
+        async def then(made: Snapshot) -> Snapshot:
+            waits.set()
+            await over[note].wait()
+            return made
+
+        return await storage.snapshots.create(noted(note), then=then)
+
+    async def ended(note: str) -> Snapshot:
+        over[note].set()
+        return await calls[note]
+
+    async with asyncio.TaskGroup() as group:
+        for note in notes:
+            waits = asyncio.Event()
+            storage = world.storage(said([]), said(as_listed(note), 201))
+            calls[note] = group.create_task(create(storage, note, waits))
+            await waits.wait()
+            world.now += timedelta(seconds=1)
+        yield ended
+        for event in over.values():
+            event.set()
+
+
+@pytest.mark.parametrize("answered", ["a", "b", "c"])
+async def test_a_call_that_is_answered_takes_nothing_from_those_that_still_wait(answered: str) -> None:
+    world = World()
+    async with waiting(world, "a", "b", "c") as ended:
+        assert (await ended(answered)).id == f"ss-{answered}"
+        there = [as_listed(note) for note in "abc"]
+        for note in "abc":
+            world.notices.clear()
+            storage = world.storage(said(there), said({**as_listed(note), "id": "ss-new"}, 201))
+            made = await storage.snapshots.create(noted(note))
+            id, *notices = ["ss-new"] if note == answered else [f"ss-{note}", WAITED_FOR]
+            assert (made.id, world.notices) == (id, notices)
+
+
+@pytest.mark.parametrize("other", ["ss-0", "ss-z"])
+async def test_where_what_a_call_still_waits_for_is_gone_another_that_fits_is_not_taken_for_it(other: str) -> None:
+    world = World()
+    async with waiting(world, "a"):
+        storage = world.storage(said([{**as_listed("a"), "id": other}]), said({**as_listed("a"), "id": "ss-new"}, 201))
+        assert (await storage.snapshots.create(noted("a"))).id == "ss-new"
+        assert world.notices == []
+
+
+async def test_where_nothing_can_be_listed_a_repeat_of_a_call_that_still_waits_sends_nothing() -> None:
+    world = World()
+    async with waiting(world, "a"):
+        sent = len(world.sent)
+        with pytest.raises(OutcomeUnknown, match=r"and what there is cannot be listed\. Nothing was sent now"):
+            await world.storage(refused(403)).snapshots.create(noted("a"))
+        assert world.asked[sent:] == ["GET"]
 
 
 # --- deletions and changes

@@ -119,6 +119,18 @@ async def test_a_repeat_finds_it_while_the_first_call_still_waits_for_a_caller_w
         assert await on.names(client) == ["nightly"]
 
 
+async def test_each_of_those_that_ask_at_once_gets_one_of_its_own_though_others_wait_with_theirs() -> None:
+    async with bed() as on, Client(build_server(on.service)) as client:
+        async with asyncio.TaskGroup() as calling:
+            calls = [calling.create_task(on.create(client)) for _ in range(3)]
+            for _ in calls:
+                await on.clock.waiting.acquire()
+            on.clock.go.set()
+        made = [call.result() for call in calls]
+        assert len({one["id"] for one in made}) == 3
+        assert [("notice" in one, one["event"]["state"]) for one in made] == [(False, "done")] * 3
+
+
 async def test_what_is_not_the_same_request_is_made_while_another_waits() -> None:
     async with bed() as on, Client(build_server(on.service)) as client:
         first = asyncio.create_task(on.create(client))

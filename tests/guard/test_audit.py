@@ -75,6 +75,21 @@ async def test_a_write_whose_answer_is_lost_is_recorded_as_unknown(tmp_path: Pat
     ]
 
 
+@pytest.mark.parametrize(("status", "outcome"), [(500, "unknown"), (409, "failed")])
+async def test_a_restore_after_its_safety_snapshot_is_recorded_as_what_became_of_the_restore(
+    tmp_path: Path, status: int, outcome: str
+) -> None:
+    file = tmp_path / "audit.jsonl"
+    async with world("published", audit_file=file, confirm="never") as one:
+        one.api.instead = lambda request: (
+            httpx.Response(status, text="") if request.url.path.endswith("/restore") else None
+        )
+        await one.call("restore_snapshot", {"id": one.ids["snapshot"]})
+    assert [(line["confirmed"], line["outcome"]) for line in lines_of(file)] == [
+        ("never asked", f"{outcome}: SafetySnapshotKept")
+    ]
+
+
 def unwritable(folder: Path, how: str) -> Path:
     if how == "missing directory":
         return folder / "missing" / "audit.jsonl"

@@ -40,6 +40,11 @@ class Failure(Exception):
 
     changed: Changed = "nothing"
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nobody knows what the write has done."""
+        return self.changed == "unknown"
+
     def text(self) -> str:
         raise NotImplementedError  # every class below says its own
 
@@ -372,10 +377,10 @@ class Unreachable(Failure):
 
 @dataclass
 class TimedOut(Failure):
-    """No answer in time. `seconds` is how long the call waited in all."""
+    """No answer in time. `seconds` is how long the call waited in all, `tries` how often it was sent."""
 
     seconds: float
-    tries: int
+    tries: int = 0
     changed: Changed = "nothing"
 
     def text(self) -> str:
@@ -442,6 +447,10 @@ class OutcomeUnknown(Failure):
     check: str
     changed: Changed = "said"
 
+    @property
+    def in_doubt(self) -> bool:
+        return True
+
     def text(self) -> str:
         return f"{self.what} {self.check}"
 
@@ -471,6 +480,10 @@ class SafetySnapshotKept(Failure):
     cause: Failure
     snapshot_id: str
     changed: Changed = "said"
+
+    @property
+    def in_doubt(self) -> bool:
+        return self.cause.in_doubt
 
     def text(self) -> str:
         restored = "was not restored" if self.cause.changed == "nothing" else "may or may not have been restored"

@@ -23,10 +23,8 @@ from paperspace_storage_tools.errors import (
     Malformed,
     OutcomeUnknown,
     Refused,
-    ServerTrouble,
     StoreUnavailable,
     TimedOut,
-    Unreachable,
 )
 from paperspace_storage_tools.models import Page, SharedDrive, Snapshot, StorageProvider, written
 
@@ -185,7 +183,7 @@ class _Turn(Generic[ResourceT]):
         try:
             return await api.perform(wanted.make, left=self.left)
         except Failure as failure:
-            if failure.changed != "unknown":
+            if not failure.in_doubt:
                 await self.settled()
                 raise
             made = await _find_created(api, wanted, mine, failure)
@@ -209,10 +207,10 @@ class _Turn(Generic[ResourceT]):
         await self._creation.opens(self._record)
         return mine
 
-    async def left(self, failure: Failure | None) -> None:
-        """The request went on without its caller, and this came of it. What it made the next one finds by looking;
-        what certainly made nothing need not keep the next one waiting."""
-        if failure is not None and failure.changed == "nothing":
+    async def left(self, failure: Failure) -> None:
+        """The request went on without its caller, and failed. What it may have made the next one finds by looking; what
+        certainly made nothing need not keep the next one waiting."""
+        if not failure.in_doubt:
             with suppress(StoreUnavailable):
                 await self._creation.forget(self._record)
 
@@ -258,9 +256,6 @@ async def _fitting(wanted: Wanted[ResourceT]) -> list[ResourceT] | None:
     """What is there already and fits; None where it cannot be known."""
     try:
         return [item async for item in _all(wanted.page) if wanted.fits(item)]
-    except (ServerTrouble, TimedOut, Unreachable) as failure:
-        failure.changed = "nothing"
-        raise
     except Refused as failure:
         if failure.status == 401:
             raise
@@ -286,7 +281,7 @@ async def _find_created(api: Performing, wanted: Wanted[ResourceT], mine: _Open,
         new = [item for item in there if _in_time(item, mine.sent, api.upstream.now())]
         if len(new) == 1:
             return new[0]
-        if len(new) > 1:
+        if new:
             ids = ", ".join(item.id for item in new[:_MOST_NAMED])
             raise OutcomeUnknown(f"{unknown} Several new ones fit it: {ids}.", wanted.check)
     found = "None that fits was found by looking." if looked else "Looking for it was not possible either."

@@ -19,7 +19,7 @@ from paperspace_storage_tools.errors import Failure, Malformed, Refused, ServerT
 from paperspace_storage_tools.ports import SnapshotQuery
 
 T = TypeVar("T")
-WhenLeft: TypeAlias = Callable[[Failure | None], Awaitable[None]]
+WhenLeft: TypeAlias = Callable[[Failure], Awaitable[None]]
 
 
 class Quoting(Protocol):
@@ -72,8 +72,8 @@ class Performing:
     async def perform(self, make: Callable[[Codec], Operation[T]], *, left: WhenLeft | None = None) -> T:
         """Encode, send, decode. While the dialect is unknown, what both encode alike is sent, and its answer tells.
 
-        A write whose caller is cancelled while it is under way is read to its end; `left` is then awaited with its
-        failure, or None where it succeeded.
+        A write whose caller is cancelled while it is under way is read to its end; if it fails, `left` is then awaited
+        with its failure.
         """
         codec = self.upstream.codec
         if codec is None:
@@ -95,14 +95,14 @@ class Performing:
         return await self._decode(made, await self.upstream.http.send(made.request, self.budget, when_left=when_left))
 
     async def _left(self, operation: Operation[T], outcome: Answer | Failure, left: WhenLeft) -> None:
-        """Tell what came of a write that nobody waits for."""
-        failure = outcome if isinstance(outcome, Failure) else None
+        """Tell of a write that nobody waits for that it failed."""
         if isinstance(outcome, Answer):
             try:
                 await self._decode(operation, outcome)
-            except Failure as met:
-                failure = met
-        await left(failure)
+            except Failure as failure:
+                await left(failure)
+        else:
+            await left(outcome)
 
     async def _decode(self, operation: Operation[T], answer: Answer) -> T:
         try:

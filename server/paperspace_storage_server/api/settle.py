@@ -19,7 +19,7 @@ async def delete(
     try:
         return await api.perform(make)
     except Failure as failure:
-        if failure.changed != "unknown":
+        if not failure.in_doubt:
             raise
         if isinstance(failure, Refused) and failure.status == 404:
             return None  # a repeat found it gone: an earlier try has deleted it
@@ -51,7 +51,7 @@ async def update(
     try:
         return await api.perform(make)
     except Failure as failure:
-        if failure.changed != "unknown":
+        if not failure.in_doubt:
             raise
         try:
             present = await look()

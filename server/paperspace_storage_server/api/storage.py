@@ -173,7 +173,7 @@ class _Snapshots:
         try:
             return await self._api.perform(lambda codec: codec.restore_snapshot(id, safety_snapshot))
         except Failure as failure:
-            if failure.changed != "unknown":
+            if not failure.in_doubt:
                 raise
             raise OutcomeUnknown(
                 f"It is unknown whether the restore of snapshot {id} began: {failure.short()} It was not repeated.",

@@ -24,13 +24,15 @@ DIALECTS: tuple[Dialect, ...] = ("published", "live")
 @cache
 def codec_of(dialect: Dialect) -> Codec:
     """The codec, imported when it is first spoken: its models take a start-up's time to build."""
-    if dialect == "live":
-        from paperspace_storage_server.wire.live import Live
+    match dialect:
+        case "live":
+            from paperspace_storage_server.wire.live import Live
 
-        return Live()
-    from paperspace_storage_server.wire.published import Published
+            return Live()
+        case "published":
+            from paperspace_storage_server.wire.published import Published
 
-    return Published()
+            return Published()
 
 
 @asynccontextmanager
@@ -40,7 +42,7 @@ async def held(lock: asyncio.Lock, budget: Budget) -> AsyncGenerator[None]:
         async with asyncio.timeout(budget.left()):
             await lock.acquire()
     except TimeoutError:
-        raise TimedOut(budget.spent(), 0) from None
+        raise TimedOut(budget.spent()) from None
     try:
         yield
     finally:
@@ -81,7 +83,11 @@ class Upstream:
 
     @property
     def codec(self) -> Codec | None:
-        return None if self.dialect == "auto" else codec_of(self.dialect)
+        match self.dialect:
+            case "auto":
+                return None
+            case dialect:
+                return codec_of(dialect)
 
     @asynccontextmanager
     async def turn_to_create(self, kind: str, name: str, budget: Budget) -> AsyncGenerator[Creation]:
@@ -96,4 +102,4 @@ class Upstream:
             async with Creations(self.store, self.team).one_at_a_time(kind, name, budget.left()) as creation:
                 yield creation
         except TurnNotHad:
-            raise TimedOut(budget.spent(), 0) from None
+            raise TimedOut(budget.spent()) from None

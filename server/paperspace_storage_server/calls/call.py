@@ -176,18 +176,18 @@ class GuardedCall:
         counted = act in _COUNTED
         if counted:
             await self.team.allowance.check()
-        how = self.process.settings.confirm
-        if how == "never":
-            if confirm is not None:
+        match self.process.settings.confirm:
+            case "never":
+                if confirm is not None:
+                    await self._check_typed(act, at_stake, confirm, remark)
+                self._confirmed("never asked")
+            case _ if self.caller.can_ask and await self._asked(act, at_stake, look, remark):
+                self._confirmed("person")
+            case "person":
+                raise confirmation.nobody()
+            case "auto":
                 await self._check_typed(act, at_stake, confirm, remark)
-            self._confirmed("never asked")
-        elif self.caller.can_ask and await self._asked(act, at_stake, look, remark):
-            self._confirmed("person")
-        elif how == "person":
-            raise confirmation.nobody()
-        else:
-            await self._check_typed(act, at_stake, confirm, remark)
-            self._confirmed("typed name")
+                self._confirmed("typed name")
         if counted:
             await self.team.allowance.take()
         return at_stake

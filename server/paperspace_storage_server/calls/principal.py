@@ -44,6 +44,10 @@ def with_implied(scopes: Iterable[str]) -> frozenset[Scope]:
 
 def scope_of(tool: AnyTool) -> Scope:
     """What a caller needs for this tool. To point a storage provider elsewhere can lose as much as a deletion."""
-    if tool.kind == "destructive" or (tool.toolset == "storage-providers" and tool.overwrites):
-        return "storage:destroy"
-    return "storage:write" if tool.writes else "storage:read"
+    match tool.kind, tool.toolset, tool.overwrites:
+        case ("destructive", _, _) | (_, "storage-providers", True):
+            return "storage:destroy"
+        case ("write", _, _):
+            return "storage:write"
+        case _:
+            return "storage:read"

@@ -18,7 +18,7 @@ from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.settings import Settings
 from paperspace_storage_tools.arguments import Arguments
 from paperspace_storage_tools.catalogue import CATALOGUE, TOOLSETS
-from paperspace_storage_tools.errors import FailedInside, Failure, OutcomeUnknown, describe
+from paperspace_storage_tools.errors import FailedInside, Failure, describe
 from paperspace_storage_tools.listing import entries
 from paperspace_storage_tools.models import Model, written
 from paperspace_storage_tools.tool import AnyTool
@@ -146,8 +146,7 @@ class Service:
             attempt.outcome = "asked"
             raise
         except Failure as failure:
-            unknown = isinstance(failure, OutcomeUnknown) or failure.changed == "unknown"
-            attempt.outcome = f"{'unknown' if unknown else 'failed'}: {type(failure).__name__}"
+            attempt.outcome = f"{'unknown' if failure.in_doubt else 'failed'}: {type(failure).__name__}"
             raise
         except BaseException as error:  # a cancellation too leaves its line in the audit file
             attempt.outcome = f"interrupted: {type(error).__name__}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 from paperspace_storage_tools.arguments import Arguments, is_absent
 from paperspace_storage_tools.errors import InvalidArguments
@@ -55,7 +56,7 @@ def validate(tool: Tool[ArgumentsT], given: Mapping[str, Any], *, denied: frozen
     try:
         arguments = tool.arguments.model_validate(given)
     except ValidationError as error:
-        problems += _problems(error, tool.arguments)
+        problems += [_problem(one, tool.arguments) for one in error.errors()]
     else:
         if not problems:
             return arguments
@@ -65,23 +66,20 @@ def validate(tool: Tool[ArgumentsT], given: Mapping[str, Any], *, denied: frozen
     raise InvalidArguments(tool.name, problems)
 
 
-def _problems(error: ValidationError, model: type[Arguments]) -> Iterable[str]:
-    for one in error.errors():
-        if not one["loc"]:
-            yield one["msg"].removeprefix("Value error, ")
-            continue
-        name = str(one["loc"][0])
-        if one["type"] == "extra_forbidden":
-            yield _unknown(name, model)
-            continue
-        name = to_camel(name) if name in model.model_fields else name
-        if one["type"] == "missing":
-            yield f"`{name}` is required"
-        elif one["type"] == "value_error":
-            yield f"`{name}` must be {one['msg'].removeprefix('Value error, ')}"
-        else:
-            context = one.get("ctx", {})
-            yield f"`{name}` must be {_EXPECTED.get(one['type'], 'of another type').format(**context)}"
+def _problem(one: ErrorDetails, model: type[Arguments]) -> str:
+    if not one["loc"]:
+        return one["msg"].removeprefix("Value error, ")
+    name = str(one["loc"][0])
+    argument = f"`{to_camel(name)}`"
+    match one["type"]:
+        case "extra_forbidden":
+            return _unknown(name, model)
+        case "missing":
+            return f"{argument} is required"
+        case "value_error":
+            return f"{argument} must be {one['msg'].removeprefix('Value error, ')}"
+        case kind:
+            return f"{argument} must be {_EXPECTED.get(kind, 'of another type').format(**one.get('ctx', {}))}"
 
 
 def _unknown(name: str, model: type[Arguments]) -> str:
