@@ -254,6 +254,35 @@ async def test_it_is_looked_for_at_once_then_after_1_and_3_seconds_as_far_as_the
     assert world.slept == [0.0, 1.0]
 
 
+async def test_when_the_time_of_the_call_is_over_it_is_not_looked_for() -> None:
+    class Slow(World):
+        async def send(self, request: Request, budget: Budget, *, when_left: object = None) -> Answer:
+            self.now += timedelta(seconds=5)
+            return await World.send(self, request, budget)
+
+    world = Slow()
+    storage = world.storage(page(), lost(), page(DRIVES))
+    storage.budget = Budget.of(10.0, world.upstream.now)
+    with pytest.raises(OutcomeUnknown, match="Looking for it was not possible either"):
+        await storage.drives.create(DRIVE)
+    assert (world.slept, world.asked) == ([], ["GET", "POST"])
+
+
+async def test_up_to_25_pages_are_read_to_know_what_was_there_and_as_many_to_find_what_was_made() -> None:
+    more = page(more="next")
+    world = World()
+    storage = world.storage(*[more] * 24, page(), lost(), *[more] * 24, page(DRIVES))
+    assert (await storage.drives.create(DRIVE)).id == "sd1"
+    world = World()
+    with pytest.raises(OutcomeUnknown):  # what was there is not known: so it cannot be told what is new
+        await world.storage(*[more] * 25, lost()).drives.create(DRIVE)
+    assert world.asked == [*["GET"] * 25, "POST"]
+    world = World()
+    with pytest.raises(OutcomeUnknown, match="Looking for it was not possible either"):
+        await world.storage(page(), lost(), *[more] * 75, page(DRIVES)).drives.create(DRIVE)
+    assert world.asked == ["GET", "POST", *["GET"] * 75]
+
+
 # --- what was there before
 
 
@@ -467,6 +496,19 @@ async def test_where_what_a_call_still_waits_for_is_gone_another_that_fits_is_no
         assert world.notices == []
 
 
+async def test_an_earlier_request_that_made_nothing_does_not_hide_a_later_one_that_made_something() -> None:
+    """Two ask at the same moment; the first one's request is lost, and the second waits with what it made."""
+    world = World()
+    world.upstream.dialect = "published"
+    with pytest.raises(OutcomeUnknown):
+        await world.storage(said([]), lost(), said([]), budget=0.5).snapshots.create(noted("a"))
+    async with waiting(world, "a"):
+        world.now = NOW + timedelta(seconds=61)
+        sent = len(world.sent)
+        made = await world.storage(said([as_listed("a")])).snapshots.create(noted("a"))
+        assert (made.id, world.notices, world.asked[sent:]) == ("ss-a", [WAITED_FOR], ["GET"])
+
+
 async def test_where_nothing_can_be_listed_a_repeat_of_a_call_that_still_waits_sends_nothing() -> None:
     world = World()
     async with waiting(world, "a"):
@@ -592,6 +634,8 @@ def provider(default: bool | None = None) -> StorageProvider:
         # What can be read changes: it tells whether the keys, which cannot, were taken with it.
         (new_provider(bucket="c"), provider(), {"bucket": "c"}, True),
         (new_provider(bucket="c"), provider(), {"bucket": "b"}, False),
+        (new_provider(bucket="a"), provider(), {"bucket": "a"}, True),
+        (new_provider(bucket="a"), provider(), {"bucket": "b"}, False),
         (new_provider(region="r"), provider(), {"bucket": "b", "region": "r"}, True),
         (new_provider(region="r"), provider(), {"bucket": "b"}, False),
         # Only the keys change: nothing that can be read tells.

@@ -243,6 +243,13 @@ def test_twenty_problems_are_named_and_the_others_are_counted() -> None:
         assert last in refused.value.problems[-1]
 
 
+def test_of_two_arguments_that_may_be_meant_the_nearest_is_named() -> None:
+    given = {"name": "n", "type": "s3", "bucket": "b", "secret": "x"}
+    with pytest.raises(InvalidArguments) as refused:
+        validate(TOOLS["create_storage_provider"], given)
+    assert "unknown argument `secret` (did you mean `secretKey`?)" in refused.value.problems  # nor `bucket`
+
+
 def test_an_unknown_argument_is_named_in_40_clean_characters_with_the_one_that_was_meant() -> None:
     for given, told in (
         ("machineid", "unknown argument `machineid` (did you mean `machineId`?)"),

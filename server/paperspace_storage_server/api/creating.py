@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from math import ceil
 from typing import Generic, TypeVar
 
@@ -239,17 +240,19 @@ def _made_by(earlier: _Open, wanted: Wanted[ResourceT], there: list[ResourceT] |
             return None
         raise OutcomeUnknown(f"{unknown}, and what there is cannot be listed. Nothing was sent now.", wanted.check)
     new = [one for one in there if one.id not in earlier.before and _in_time(one, earlier.sent, now)]
-    if len(new) == 1:
-        return new[0]
-    if new:
-        ids = ", ".join(one.id for one in new[:_MOST_NAMED])
-        raise OutcomeUnknown(f"{unknown}, and several new ones fit it: {ids}. Nothing was sent now.", wanted.check)
-    if left > 0:
-        raise OutcomeUnknown(
-            f"{unknown} and may still be under way; none that fits is there yet. Nothing was sent now.",
-            f"Call again in {ceil(left)} s: then it is looked for once more, and a new one made if there is none.",
-        )
-    return None
+    match new:
+        case [one]:
+            return one
+        case []:
+            if left <= 0:
+                return None
+            raise OutcomeUnknown(
+                f"{unknown} and may still be under way; none that fits is there yet. Nothing was sent now.",
+                f"Call again in {ceil(left)} s: then it is looked for once more, and a new one made if there is none.",
+            )
+        case _:
+            ids = ", ".join(one.id for one in new[:_MOST_NAMED])
+            raise OutcomeUnknown(f"{unknown}, and several new ones fit it: {ids}. Nothing was sent now.", wanted.check)
 
 
 async def _fitting(wanted: Wanted[ResourceT]) -> list[ResourceT] | None:
@@ -269,9 +272,7 @@ async def _find_created(api: Performing, wanted: Wanted[ResourceT], mine: _Open,
     if mine.before is None:
         raise OutcomeUnknown(unknown, wanted.check)
     looked = False
-    for pause in _LOOKS:
-        if pause >= api.budget.left():
-            break
+    for pause in takewhile(lambda pause: pause < api.budget.left(), _LOOKS):
         await api.upstream.sleep(pause)
         try:
             there = [item async for item in _all(wanted.page) if item.id not in mine.before and wanted.fits(item)]
@@ -279,11 +280,14 @@ async def _find_created(api: Performing, wanted: Wanted[ResourceT], mine: _Open,
             continue
         looked = True
         new = [item for item in there if _in_time(item, mine.sent, api.upstream.now())]
-        if len(new) == 1:
-            return new[0]
-        if new:
-            ids = ", ".join(item.id for item in new[:_MOST_NAMED])
-            raise OutcomeUnknown(f"{unknown} Several new ones fit it: {ids}.", wanted.check)
+        match new:
+            case []:
+                pass
+            case [one]:
+                return one
+            case _:
+                ids = ", ".join(item.id for item in new[:_MOST_NAMED])
+                raise OutcomeUnknown(f"{unknown} Several new ones fit it: {ids}.", wanted.check)
     found = "None that fits was found by looking." if looked else "Looking for it was not possible either."
     raise OutcomeUnknown(f"{unknown} {found}", wanted.check)
 

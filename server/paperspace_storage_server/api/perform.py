@@ -65,7 +65,7 @@ class Performing:
                 raise self._quoted(failure_of(answer, kind="snapshot", id=None))
             codec = codec_of(dialect)
             # A stray `[]` or `{}` must not settle it.
-            await self._decode(codec.list_snapshots(SnapshotQuery(limit=1)), answer)
+            await self._decode(codec.list_snapshots(SnapshotQuery()), answer)
             upstream.dialect = dialect
             return codec
 
@@ -82,7 +82,7 @@ class Performing:
                 answer = await self.upstream.http.send(operation["live"].request, self.budget)
                 dialect = recognise(answer)
                 value = await self._decode(operation[dialect or "live"], answer)
-                if dialect is not None and self.upstream.dialect == "auto":
+                if dialect is not None and self.upstream.codec is None:
                     self.upstream.dialect = dialect  # an answer that could not be read tells nothing
                 return value
             codec = await self.codec()
@@ -160,7 +160,7 @@ def alike(make: Callable[[Codec], Operation[T]]) -> dict[Dialect, Operation[T]] 
         except Unsupported as refusal:
             refusals.append(refusal)
     if not made:
-        raise refusals[0]
+        raise refusals.pop()
     if refusals or made["published"].request != made["live"].request:
         return None
     return made

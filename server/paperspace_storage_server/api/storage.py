@@ -12,7 +12,7 @@ from paperspace_storage_server.api.perform import Performing, Quoting
 from paperspace_storage_server.api.upstream import Upstream
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_tools.arguments import LARGEST_PAGE
-from paperspace_storage_tools.errors import Failure, Malformed, OutcomeUnknown, Refused, Unsupported
+from paperspace_storage_tools.errors import Failure, Malformed, OutcomeUnknown, Refused
 from paperspace_storage_tools.models import (
     Machine,
     MachineEvent,
@@ -71,7 +71,7 @@ class PaperspaceStorage(Performing):
         if upstream.team_name is None:
             try:
                 upstream.team_name = await self.at_once().perform(lambda codec: codec.team_name())
-            except (Unsupported, Refused, Malformed):
+            except (Refused, Malformed):
                 upstream.team_name = ""  # nor will it the next time
             except Failure:
                 return None
@@ -192,18 +192,17 @@ class _Providers:
         return await self._api.perform(lambda codec: codec.list_providers(query))
 
     async def create(self, new: NewProvider) -> StorageProvider:
-        place = (new.bucket, new.region, new.endpoint)
-
         def fits(provider: StorageProvider) -> bool:
-            read = (provider.bucket, provider.region, provider.endpoint)
-            return (provider.name, provider.type) == (new.name, new.type) and all(
-                want in (None, have) for want, have in zip(place, read, strict=True)
+            return (provider.name, provider.type) == (new.name, new.type) and (
+                new.bucket in (None, provider.bucket)
+                and new.region in (None, provider.region)
+                and new.endpoint in (None, provider.endpoint)
             )
 
         wanted = Wanted(
             kind="storage provider",
             name=new.name,
-            fields=(new.name, new.type, *place, new.is_team_default),
+            fields=(new.name, new.type, new.bucket, new.region, new.endpoint, new.is_team_default),
             fits=fits,
             make=lambda codec: codec.create_provider(new),
             page=lambda after: self._api.perform(

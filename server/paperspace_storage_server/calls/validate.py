@@ -69,7 +69,7 @@ def validate(tool: Tool[ArgumentsT], given: Mapping[str, Any], *, denied: frozen
 def _problem(one: ErrorDetails, model: type[Arguments]) -> str:
     if not one["loc"]:
         return one["msg"].removeprefix("Value error, ")
-    name = str(one["loc"][0])
+    name, *_ = map(str, one["loc"])
     argument = f"`{to_camel(name)}`"
     match one["type"]:
         case "extra_forbidden":
