@@ -26,7 +26,7 @@ from paperspace_storage_tools.errors import (
     describe,
 )
 from paperspace_storage_tools.models import Page
-from paperspace_storage_tools.ports import DriveQuery, SnapshotQuery
+from paperspace_storage_tools.ports import DriveQuery, Schedule, SnapshotQuery
 
 from .every_operation import OPERATIONS, Known, answer
 
@@ -312,7 +312,28 @@ def test_secrets_of_an_answer_come_beside_the_value_never_in_it() -> None:
         assert not any(secret in repr(decoded) for secret in secrets)
 
 
-@pytest.mark.parametrize("number", ["1.5", "1e3", "", "x", "-1", 1.5, None, True])
+@pytest.mark.parametrize(
+    ("machine", "schedule"),
+    [("ps1", Schedule(False, None, None)), ("ps2", Schedule(True, "daily", 7)), ("ps3", None)],
+)
+def test_the_schedule_is_that_of_the_machine_that_is_asked_for(machine: str, schedule: Schedule | None) -> None:
+    """It says which snapshots a restore may cost."""
+    kept = {"autoSnapshotEnabled": True, "autoSnapshotFrequency": "daily", "autoSnapshotSaveCount": 7}
+    items = [{"id": "ps1", "autoSnapshotEnabled": False}, {"id": "ps2", **kept}, {"id": "ps4", **kept}]
+    operation = codec_of("live").schedule(machine)
+    assert operation.decode(answer({"hasMore": False, "items": items})).value == schedule
+
+
+@pytest.mark.parametrize(
+    ("written", "number"), [("0", 0), ("12", 12), (0, 0), (12, 12), ("9" * 40, 10**40 - 1), ("007", 7)]
+)
+def test_a_usage_is_written_as_digits_or_as_a_number(written: object, number: int) -> None:
+    (known,) = [one for one in OPERATIONS if str(one) == "live-utilization"]
+    usage = known.operation.decode(answer({**cast("dict[str, Any]", known.success), "datasetUsage": written})).value
+    assert (usage.datasets, usage.models, usage.free_remaining) == (number, 1, 1)
+
+
+@pytest.mark.parametrize("number", ["1.5", "1e3", "", "x", "-1", "9" * 41, -1, 1.5, None, True])
 def test_a_usage_that_is_no_whole_number_of_bytes_is_malformed(number: object) -> None:
     (known,) = [one for one in OPERATIONS if str(one) == "live-utilization"]
     with pytest.raises(Malformed) as raised:
