@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import os
 import sqlite3
+import weakref
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -198,9 +199,10 @@ class Store:
     def __init__(self, db: str | Path | None) -> None:
         """Opens or makes the database. Raises: SandboxError."""
         self._db = _open(db)
+        weakref.finalize(self, self._db.close)
 
     def close(self) -> None:
-        """Ends the connection; a second call does nothing."""
+        """Ends the connection; a second call does nothing. Who drops the store need not: it ends with it."""
         self._db.close()
 
     @contextlib.contextmanager
