@@ -18,7 +18,7 @@ from paperspace_storage_tools.tool import AnyTool, Tool
 from support.guarded import DESTRUCTIVE, arguments_of
 from wire.every_operation import OPERATIONS
 
-NO_OPERATION = {"check_provider"}  # it only refuses what a dialect cannot express
+NO_OPERATION = {"check_drive", "check_provider"}  # they only refuse what a dialect cannot express
 IDS = defaultdict[str, str](lambda: "x1")
 
 

@@ -92,7 +92,7 @@ async def get_shared_drive(call: Call, arguments: ById) -> SharedDrive:
 
 async def update_shared_drive(call: Call, arguments: UpdateSharedDrive) -> SharedDrive:
     change = DriveChange(name=arguments.name, size=arguments.size)
-    await call.storage.drives.check_change(arguments.id, change)
+    await call.storage.drives.check_change(change)
     if arguments.size is not None or call.protects:
         drive = await call.storage.drives.get(arguments.id)
         if arguments.name not in (None, drive.name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from math import ceil
@@ -104,7 +104,12 @@ async def create(
     it does not, a request for the same is a repeat, whose answer is what was made, with the rest of the wait.
     """
     if (codec := api.upstream.codec) is not None:
-        wanted.make(codec)  # refuses what cannot be expressed before anything is asked
+        operation = wanted.make(codec)  # refuses what cannot be expressed before anything is asked
+
+        def made_before(codec: Codec) -> Operation[ResourceT]:
+            return operation
+
+        wanted = replace(wanted, make=made_before)
     elif alike(wanted.make) is None:
         wanted.make(await api.codec())  # else a probe that fails for the list would be made again for the write
     came = api.upstream.now()

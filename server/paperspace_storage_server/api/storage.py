@@ -109,9 +109,9 @@ class _Drives:
     async def get(self, id: str) -> SharedDrive:
         return await self._api.perform(lambda codec: codec.get_drive(id))
 
-    async def check_change(self, id: str, change: DriveChange) -> None:
+    async def check_change(self, change: DriveChange) -> None:
         if change.size is not None:  # the name alone can be changed in every dialect
-            (await self._api.codec()).update_drive(id, change)
+            (await self._api.codec()).check_drive(change)
 
     async def update(self, id: str, change: DriveChange) -> SharedDrive:
         def has_it(drive: SharedDrive) -> bool:

@@ -90,9 +90,12 @@ class Live:
     def get_drive(self, id: str) -> Operation[SharedDrive]:
         return _drive("GET", path_of("shared-drives", id), id)
 
-    def update_drive(self, id: str, change: DriveChange) -> Operation[SharedDrive]:
+    def check_drive(self, change: DriveChange) -> None:
         if change.size is not None:
             raise Unsupported("This API (production) cannot change a drive's size, only its name: leave size out.")
+
+    def update_drive(self, id: str, change: DriveChange) -> Operation[SharedDrive]:
+        self.check_drive(change)
         return _drive("PUT", path_of("shared-drives", id), id, to_json({"name": change.name}))
 
     def delete_drive(self, id: str) -> Operation[None]:

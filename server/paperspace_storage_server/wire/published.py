@@ -101,6 +101,9 @@ class Published:
     def get_drive(self, id: str) -> Operation[SharedDrive]:
         return _one("GET", path_of("shared-drives", id), _DRIVE, "shared drive", id)
 
+    def check_drive(self, change: DriveChange) -> None:
+        """Name and size can both be changed."""
+
     def update_drive(self, id: str, change: DriveChange) -> Operation[SharedDrive]:
         body = _json(name=change.name, size=change.size)
         return _one("PUT", path_of("shared-drives", id), _DRIVE, "shared drive", id, body)
