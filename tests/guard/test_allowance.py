@@ -64,17 +64,19 @@ async def test_what_was_refused_is_not_counted() -> None:
 
 
 async def test_two_servers_of_one_user_share_what_is_allowed(tmp_path: Path) -> None:
-    file = tmp_path / "state.sqlite"
+    stores = SqliteStore(tmp_path / "state.sqlite"), SqliteStore(tmp_path / "state.sqlite")
 
-    def server() -> AbstractAsyncContextManager[World]:
-        return world("live", store=SqliteStore(file), max_destructive=Limit(1, 3600), confirm="never")
+    def server(store: SqliteStore) -> AbstractAsyncContextManager[World]:
+        return world("live", store=store, max_destructive=Limit(1, 3600), confirm="never")
 
-    async with server() as one, server() as other:
+    async with server(stores[0]) as one, server(stores[1]) as other:
         await one.call("delete_shared_drive", {"id": one.ids["drive"]})
         assert (await other.text("delete_shared_drive", {"id": other.ids["drive"]})).startswith(SPENT)
         assert (len(one.api.writes), other.api.writes) == (1, [])
         renamed = await other.text("update_shared_drive", {"id": other.ids["drive"], "name": "still allowed"})
         assert '"name":"still allowed"' in renamed
+    for store in stores:
+        await store.aclose()
 
 
 @pytest.mark.parametrize(
