@@ -23,7 +23,7 @@ def lines_of(file: Path) -> list[dict[str, Any]]:
 
 
 def test_a_line_says_when_who_what_and_how_long_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, moments = tmp_path / "audit.jsonl", iter([100.0, 102.34567])
+    file, moments = tmp_path / "audit.jsonl", iter([0.5, 2.84567])
     monkeypatch.setattr(time, "monotonic", lambda: next(moments))
     audit = AuditFile(file)
     before = datetime.now(UTC)

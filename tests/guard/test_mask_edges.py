@@ -60,12 +60,15 @@ def test_a_secret_of_eight_characters_goes_from_names_and_a_shorter_one_from_sen
     ],
 )
 def test_a_short_secret_goes_from_a_sentence_wherever_it_stands_as_a_word(text: str, masked: str) -> None:
-    assert vault("test").mask(text, "said") == masked
+    for before in ("", " "):
+        assert vault("test").mask(before + text, "said") == before + masked
 
 
 def test_a_short_secret_that_is_the_word_of_the_mask_itself_changes_no_mask() -> None:
     known = vault("secret")
-    assert known.mask(f"{MASK}: the secret, [secret and secret]", "said") == f"{MASK}: the {MASK}, [{MASK} and {MASK}]"
+    for before in ("", " "):
+        said = known.mask(f"{before}{MASK}: the secret, [secret and secret]", "said")
+        assert said == f"{before}{MASK}: the {MASK}, [{MASK} and {MASK}]"
 
 
 def test_an_empty_secret_masks_nothing() -> None:
@@ -101,6 +104,13 @@ def test_a_secret_is_known_when_it_is_escaped_up_to_three_times() -> None:
         assert known.mask(f"<{written}>", "typed") == (f"<{MASK}>" if times <= 3 else f"<{written}>")
 
 
+def test_a_secret_that_begins_plainly_and_goes_on_escaped_is_known_where_the_text_begins_with_it() -> None:
+    for plain in (0, 1, 8):
+        written = SECRET[:plain] + "".join(f"%{ord(one):02x}" for one in SECRET[plain:])
+        assert vault(SECRET).mask(written, "typed") == MASK
+        assert vault(SECRET).mask(f"{written}.", "typed") == f"{MASK}."
+
+
 def test_the_pieces_of_a_secret_that_has_been_learned_since_are_known_too() -> None:
     known = vault(SECRET)
     assert known.mask("another-secret-1", "said") == "another-secret-1"
@@ -113,7 +123,7 @@ def test_a_secret_twice_in_a_row_and_two_that_overlap_leave_nothing_between_thei
     assert vault(SECRET).mask(f"<{SECRET}><{SECRET}>", "typed") == f"<{MASK}><{MASK}>"
     assert vault(SECRET).mask(f"<{SECRET}><{SECRET}{SECRET}>", "typed") == f"<{MASK}><{MASK}>"
     assert vault("abcdefghijkl", "ghijklmnopqr").mask("<abcdefghijklmnopqr>", "typed") == f"<{MASK}>"
-    assert vault("abcdefghijkl", "cdefghij").mask("<abcdefghijkl>", "typed") == f"<{MASK}>"
+    assert vault("abcdefghijkl", "cdefghij").mask("<abcdefghijkl><abcdefghijkl>", "typed") == f"<{MASK}><{MASK}>"
 
 
 def test_a_vault_says_how_many_secrets_it_knows_and_counts_each_once() -> None:

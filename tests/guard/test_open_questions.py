@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from paperspace_storage_server.guard.confirm import QuestionsHere, check_typed, describe, exact_name, question
+from paperspace_storage_server.guard.confirm import Question, QuestionsHere, check_typed, describe, exact_name, question
 from paperspace_storage_server.guard.hygiene import Hygiene
 from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_tools.errors import NotConfirmed
@@ -39,6 +39,17 @@ async def test_an_answer_counts_until_the_very_end_of_its_time_and_not_after_it(
     clock.now += 0.001
     with pytest.raises(NotConfirmed, match="answered too late"):
         await questions.take(late, "call")
+
+
+async def test_a_question_that_travels_with_its_answer_stands_for_ten_minutes() -> None:
+    clock = Clock()
+    asked = Question("Delete it?", DRIVE, "call", 40, QuestionsHere(clock))
+    in_time, late = [await asked.put() for _ in range(2)]
+    clock.now += 600
+    assert await asked.take(in_time) == DRIVE
+    clock.now += 0.001
+    with pytest.raises(NotConfirmed, match="answered too late"):
+        await asked.take(late)
 
 
 async def test_a_token_that_is_tried_for_another_call_is_used_up() -> None:

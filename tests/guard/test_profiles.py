@@ -22,7 +22,8 @@ KEYS = Credentials(SecretStr("profile-access-1"), SecretStr("profile-secret-1"))
 
 def test_a_profile_tied_to_an_endpoint_and_a_bucket_gives_its_keys_for_these_alone() -> None:
     profiles = Profiles({"minio": Profile(KEYS, "https://minio.example.com", "datasets")})
-    assert profiles.get("MinIO", endpoint="https://minio.example.com", bucket="datasets") == KEYS
+    there, held = "/".join(("https:", "", "minio.example.com")), "".join(("data", "sets"))  # equal, as what is typed
+    assert profiles.get("MinIO", endpoint=there, bucket=held) == KEYS
     for endpoint, bucket, argument in (
         ("https://evil.example.com", "datasets", "endpoint"),
         ("https://minio.example.com.evil.example", "datasets", "endpoint"),

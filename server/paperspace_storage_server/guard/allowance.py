@@ -27,6 +27,6 @@ class Allowance:
         if self._count is None:
             return
         if not self._count:
-            raise OverAllowance(0, self._seconds, None)
+            raise OverAllowance(self._count, self._seconds, None)
         if wait := await self._store.draw(self._key, self._count, self._seconds, take=take):
             raise OverAllowance(self._count, self._seconds, wait)
