@@ -350,15 +350,16 @@ def test_a_text_without_any_secret_comes_back_as_the_same_object() -> None:
                 assert known.mask(text, kind) is text
 
 
-@pytest.mark.parametrize("size", [1, 50, 51])
-def test_a_secret_is_found_at_every_place_of_a_text_whatever_number_is_known(size: int) -> None:
+@pytest.mark.parametrize("size", [1, 9, 10, 50, 51])
+@pytest.mark.parametrize("secret", [SECRET, OTHER, "abc45678", "abc456789"])
+def test_a_secret_is_found_at_every_place_of_a_text_whatever_number_is_known(secret: str, size: int) -> None:
     others = [f"{number:03}-another-key-of-the-team" for number in range(size - 1)]
-    known = vault(SECRET, *others)
+    known = vault(secret, *others)
     for before in range(40):
-        text = "x" * before + SECRET + "y" * (40 - before)
+        text = "x" * before + secret + "y" * (40 - before)
         assert known.may_hold(text)
         assert known.mask(text, "typed") == "x" * before + MASK + "y" * (40 - before)
-        assert known.may_hold("x" * before + SECRET)
+        assert known.may_hold("x" * before + secret)
     assert not known.may_hold("x" * 200)
 
 
