@@ -20,7 +20,15 @@ from paperspace_storage_server.guard.secrets import Vault
 from paperspace_storage_server.http.budget import Budget
 from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.wire.messages import Answer, Request
-from paperspace_storage_tools.errors import Failure, OutcomeUnknown, Refused, ServerTrouble, TimedOut, Unreachable
+from paperspace_storage_tools.errors import (
+    Failure,
+    OutcomeUnknown,
+    Refused,
+    ServerTrouble,
+    TimedOut,
+    Unreachable,
+    Unsupported,
+)
 from paperspace_storage_tools.models import SharedDrive, Snapshot, StorageProvider
 from paperspace_storage_tools.ports import (
     Credentials,
@@ -660,6 +668,17 @@ async def test_a_lost_change_of_a_provider_is_done_where_what_can_be_read_shows_
     else:
         with pytest.raises(Unreachable):
             await storage.providers.update("sp1", new, present)
+
+
+async def test_what_no_dialect_lacks_is_checked_without_asking_and_a_size_that_one_lacks_is_refused() -> None:
+    world = World()
+    world.upstream.dialect = "auto"
+    await world.storage().drives.check_change(DriveChange(name="new"))
+    assert world.sent == []
+    world.upstream.dialect = "live"
+    with pytest.raises(Unsupported):
+        await world.storage().drives.check_change(DriveChange(name="new", size=5))
+    assert world.sent == []
 
 
 # --- restores, and who asks

@@ -18,7 +18,8 @@ from paperspace_storage_server.http.client import Http
 from paperspace_storage_server.state.memory import MemoryStore
 from paperspace_storage_server.wire.messages import Answer, Decoded, Operation, Request
 from paperspace_storage_server.wire.parts import LARGEST_WHOLE
-from paperspace_storage_tools.errors import Malformed, StoreUnavailable, TimedOut
+from paperspace_storage_tools.errors import Malformed, StoreUnavailable, TimedOut, Unsupported
+from paperspace_storage_tools.ports import PlaceQuery
 
 pytestmark = pytest.mark.anyio
 
@@ -81,12 +82,22 @@ async def test_an_answer_that_either_dialect_could_give_settles_none() -> None:
     assert (drive.id, upstream.dialect, api.steps) == ("sd1", "auto", ["GET /shared-drives/sd1"])
 
 
+async def test_what_one_dialect_lacks_is_refused_as_soon_as_it_is_known_which_one_is_spoken() -> None:
+    api = Api()
+    api.go.set()
+    upstream = Upstream(cast(Http, api))
+    with pytest.raises(Unsupported):
+        await performing(upstream, 50.0).perform(lambda codec: codec.list_machines(PlaceQuery()))
+    assert (upstream.dialect, api.steps) == ("published", ["GET /snapshots"])
+
+
 @pytest.mark.parametrize(
     ("status", "what"),
     [
         (200, "it does not show which dialect the API speaks"),
         (299, "it does not show which dialect the API speaks"),
         (300, "status 300 was not expected"),
+        (404, "it is a 404 that is not the API's own, as a gateway gives it"),
     ],
 )
 async def test_an_answer_that_does_not_show_the_dialect_is_told_from_one_with_a_status_that_says_why(
@@ -99,7 +110,7 @@ async def test_an_answer_that_does_not_show_the_dialect_is_told_from_one_with_a_
     assert caught.value.what == what
 
 
-@pytest.mark.parametrize(("length", "beside"), [(LARGEST_WHOLE, False), (LARGEST_WHOLE + 1, True)])
+@pytest.mark.parametrize(("length", "beside"), [(0, False), (LARGEST_WHOLE, False), (LARGEST_WHOLE + 1, True)])
 async def test_a_long_answer_is_read_in_a_thread_so_that_it_holds_up_nobody(length: int, beside: bool) -> None:
     def read(answer: Answer) -> Decoded[tuple[int, bool]]:
         return Decoded((len(answer.body), threading.current_thread() is not threading.main_thread()))
