@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import tracemalloc
 from typing import SupportsIndex, cast
@@ -109,6 +110,18 @@ def test_a_secret_that_begins_plainly_and_goes_on_escaped_is_known_where_the_tex
         written = SECRET[:plain] + "".join(f"%{ord(one):02x}" for one in SECRET[plain:])
         assert vault(SECRET).mask(written, "typed") == MASK
         assert vault(SECRET).mask(f"{written}.", "typed") == f"{MASK}."
+
+
+@pytest.mark.parametrize("before", range(4))
+@pytest.mark.parametrize("after", range(4))
+def test_in_base64_of_more_than_the_secret_what_holds_its_bits_goes_and_one_character_more_at_most(
+    before: int, after: int
+) -> None:
+    whole = base64.b64encode(b"-" * before + OTHER.encode() + b"-" * after).decode()
+    begin, end = before * 8 // 6, -(-(before + len(OTHER)) * 8 // 6)
+    left, right = vault(OTHER).mask(f"({whole})", "typed").split(MASK)
+    assert left in (f"({whole[:begin]}", f"({whole[: max(begin - 1, 0)]}")
+    assert right in (f"{whole[end:]})", f"{whole[end + 1 :]})")
 
 
 def test_the_pieces_of_a_secret_that_has_been_learned_since_are_known_too() -> None:
