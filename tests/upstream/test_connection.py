@@ -208,8 +208,8 @@ async def test_a_packed_answer_is_unpacked(coding: str) -> None:
         assert b"Accept-Encoding: gzip\r\n" in script.heads[0]
 
 
-async def test_a_packed_answer_that_ends_too_early_is_damaged() -> None:
-    packed = gzip.compress(bytes(1000))[:-9]
+@pytest.mark.parametrize("packed", [gzip.compress(bytes(1000))[:-9], b"{}", b"x" * 1000], ids=["cut-off", "json", "x"])
+async def test_a_packed_answer_that_ends_too_early_or_is_not_packed_is_damaged(packed: bytes) -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\ncontent-length: {len(packed)}\r\n\r\n".encode()
     async with scripted([head + packed]) as (_, get):
         with pytest.raises(httpx.DecodingError):

@@ -471,6 +471,16 @@ def test_who_looks_for_a_name_finds_all_of_that_name_however_it_is_written_and_t
 
 
 @pytest.mark.parametrize("dialect", ["published", "live"])
+@pytest.mark.parametrize("named", ["\ud800", "a\udc00b"])
+def test_who_looks_for_a_name_that_no_answer_can_hold_reads_the_list_all_the_same(dialect: Dialect, named: str) -> None:
+    """The request with that name will say what is wrong with it."""
+    codec, items = codec_of(dialect), [{"id": "x1", "name": "data"}]
+    body = items if dialect == "published" else {"items": items, "hasMore": False}
+    for operation in (codec.list_drives(DriveQuery(), named=named), codec.list_snapshots(SnapshotQuery(), named=named)):
+        assert [one.id for one in operation.decode(answer(body)).value.items] == ["x1"]
+
+
+@pytest.mark.parametrize("dialect", ["published", "live"])
 def test_who_looks_for_a_name_reads_nothing_but_ids_where_it_is_not_and_takes_no_rubbish_for_a_list(
     dialect: Dialect,
 ) -> None:
