@@ -16,8 +16,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-from pydantic import SecretStr, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic import SecretStr
+from pydantic_core import ErrorDetails, from_json, to_json
 
 from paperspace_storage_server.api import storage as api
 from paperspace_storage_server.calls import call, validate
@@ -75,9 +75,9 @@ def _show_input(stack: ExitStack) -> None:
         tool.arguments.model_rebuild(force=True)
 
 
-def _pydantic_text(error: ValidationError, model: object) -> list[str]:
+def _pydantic_text(one: ErrorDetails, model: object) -> str:
     del model
-    return [str(one) for one in error.errors()]
+    return str(one)
 
 
 def _plain_format(self: logs.MaskingFormatter, record: logging.LogRecord) -> str:
@@ -170,7 +170,7 @@ MASKS: dict[str, Mutation] = {
     "pydantic's input in logs": _swap(logs, "_INPUT", re.compile(r"(?!)")),
     "libraries that log messages": _swap(sys.modules["support.secrets_sweep"], "log_to_stderr", _chatty),
     "hide_input_in_errors": _show_input,
-    "our own words instead of pydantic's": _swap(validate, "_problems", _pydantic_text),
+    "our own words instead of pydantic's": _swap(validate, "_problem", _pydantic_text),
     "SecretStr in arguments": _open_arguments,
     "no repr of a request's body": _swap(Request, "__repr__", _whole_request),
 }
