@@ -133,8 +133,10 @@ class Arguments(BaseModel):
         one of them for what they mean to leave out."""
         if not isinstance(given, Mapping):
             return given
-        optional = {name for field, one in cls.model_fields.items() if not one.is_required() for name in _both(field)}
         named = cast("Mapping[str, object]", given)
+        if not any(map(is_absent, named.values())):
+            return named
+        optional = {name for field, one in cls.model_fields.items() if not one.is_required() for name in _both(field)}
         return {name: value for name, value in named.items() if name not in optional or not is_absent(value)}
 
 
