@@ -341,6 +341,9 @@ def test_no_word_of_a_wrong_answer_is_in_what_is_said_of_it(evil: str) -> None:
     [
         ("12", 12),
         (12, 12),
+        (0, 0),
+        ("9" * 40, int("9" * 40)),
+        ("9" * 41, None),
         ("0", 0),
         ("99999999999999999999", 99999999999999999999),
         (True, None),
