@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    except Exception as error:
+    except Exception as error:  # settings' errors alone, whose room is imported only where there was an error
         from paperspace_storage_server.settings import SettingsError
 
         if not isinstance(error, SettingsError):

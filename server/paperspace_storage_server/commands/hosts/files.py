@@ -145,7 +145,7 @@ def _written(file: Path, text: str) -> Path:
             content.write(text.encode("utf-8"))
             content.flush()
             os.fsync(content.fileno())
-    except BaseException:
+    except BaseException:  # an interruption, too, leaves no half of a file behind
         temporary.unlink(missing_ok=True)
         raise
     return temporary
